@@ -1,0 +1,208 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"consent-worker/worker"
+)
+
+// The causes with which the context of a life ends, besides worker.ErrFenced.
+var (
+	ErrRebalance = errors.New("the group rebalances")
+	ErrStopped   = errors.New("stopped as asked")
+)
+
+// Live is one life: what the worker does with one generation. It reads and sends until ctx ends, then takes in nothing
+// more, finishes what is in flight within the drain timeout, committing meanwhile, and returns. Nil and errors that
+// wrap worker.ErrFenced, ErrRebalance or ErrStopped lead to the next generation; any other error ends Run.
+type Live func(ctx context.Context, gen worker.Generation) error
+
+var errItself = errors.New("the life ended by itself")
+
+const (
+	quickest   = time.Second     // for a generation without partitions to end: see brake
+	idleLook   = 5 * time.Second // how often a member without partitions looks whether that is right
+	closeGrace = 5 * time.Second // beyond the drain, for a first JoinGroup that is not answered
+	joinPause  = time.Second     // before joining again after an error
+	watchEvery = 2 * time.Second // for new partitions
+)
+
+// Run waits for the topics, joins the group and calls live for each generation, one after the other, until ctx ends;
+// then it returns nil. The life that ctx ends drains as a member of the group, which is left only after that. An error
+// is one that another generation would not mend.
+func (c *Cluster) Run(ctx context.Context, live func(ctx context.Context, gen worker.Generation) error) error {
+	if err := c.WaitReady(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	for ctx.Err() == nil {
+		if err := c.join(ctx, live); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// membership is one stay in the group.
+type membership struct {
+	c      *Cluster
+	conns  *connections
+	group  *kafka.ConsumerGroup
+	member string        // the id that the coordinator gave us; empty when only kafka-go could know it
+	left   chan struct{} // closed by leave, when kafka-go cannot join any more
+}
+
+// join is one membership: it lasts until ctx ends, an error is for good, or a commit got no answer.
+func (c *Cluster) join(ctx context.Context, live Live) error {
+	conns := newConnections(c.cfg.Dial)
+	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: c.cfg.Group, Brokers: c.cfg.Brokers, Topics: []string{c.cfg.Topic},
+		Dialer: &kafka.Dialer{
+			ClientID: c.cfg.ClientID, Timeout: c.cfg.timeout(), DialFunc: conns.dial, TLS: c.cfg.TLS, SASLMechanism: c.cfg.SASL,
+		},
+		HeartbeatInterval: c.cfg.HeartbeatInterval, SessionTimeout: c.cfg.SessionTimeout, RebalanceTimeout: c.cfg.RebalanceTimeout,
+		JoinGroupBackoff: joinPause, Timeout: c.cfg.timeout(), StartOffset: kafka.FirstOffset,
+		WatchPartitionChanges: true, PartitionWatchInterval: watchEvery,
+	})
+	if err != nil {
+		return err
+	}
+	m := &membership{c: c, conns: conns, group: group, left: make(chan struct{})}
+	defer m.leave()
+	var told said
+	for {
+		gen, err := group.Next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			if errors.Is(err, kafka.RebalanceInProgress) {
+				continue // another member came or went meanwhile: kafka-go joins again
+			}
+			m.member = "" // kafka-go has left the group; it will join as somebody else
+			if told.changed(because(err)) {
+				c.log.Warn("joining the group", slog.String("group", c.cfg.Group), slog.String("reason", told.last))
+			}
+			continue
+		}
+		told, m.member = said{}, gen.MemberID
+		if over, err := m.generation(ctx, gen, live); over {
+			return err
+		}
+	}
+}
+
+// generation runs one life in one function of the generation: kafka-go joins the next one when that function returns.
+// It reports whether the membership is over.
+func (m *membership) generation(ctx context.Context, gen *kafka.Generation, live Live) (over bool, err error) {
+	done := make(chan struct{})
+	gen.Start(func(ended context.Context) {
+		over, err = m.c.life(ctx, ended, gen, live)
+		close(done)
+		if over {
+			<-m.left // returning earlier would join the next generation only to leave it again
+		}
+	})
+	<-done
+	return over, err
+}
+
+// leave gives up the membership. kafka-go would first join once more if a rebalance has begun, and would wait for the
+// others; so the member says goodbye itself and cuts kafka-go's connections. Only in its first JoinGroup it does not
+// know its own name and has to wait: were it to vanish there, its partitions would stand still for a session timeout.
+func (m *membership) leave() {
+	if m.member == "" {
+		late := time.AfterFunc(m.c.cfg.Drain+closeGrace, m.conns.cut)
+		defer late.Stop()
+	} else {
+		ctx, cancel := context.WithTimeout(context.Background(), m.c.cfg.timeout())
+		defer cancel()
+		_, err := m.c.client.LeaveGroup(ctx, &kafka.LeaveGroupRequest{
+			GroupID: m.c.cfg.Group, Members: []kafka.LeaveGroupRequestMember{{ID: m.member}},
+		})
+		if err != nil {
+			m.c.log.Warn("leaving the group; the others wait for the session timeout", slog.String("reason", because(err)))
+		}
+		m.conns.cut()
+	}
+	close(m.left)
+	_ = m.group.Close()
+}
+
+// life is one generation, from the assignment to the end of the drain. ended is over when kafka-go has learnt that the
+// generation is. It reports whether the membership ends with it.
+func (c *Cluster) life(ctx, ended context.Context, gen *kafka.Generation, live Live) (over bool, err error) {
+	began := time.Now()
+	intake, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { cancel(ErrStopped) })()
+	defer context.AfterFunc(ended, func() { cancel(ErrRebalance) })()
+
+	g := &generation{c: c, id: gen.ID, member: gen.MemberID, cancel: cancel}
+	g.assignments, g.partitions, err = c.assign(ctx, intake, gen)
+	if err == nil {
+		c.log.Info("generation begins", slog.Int("generation", int(gen.ID)), slog.Int("assigned", len(g.assignments)), slog.Int("of", g.partitions))
+		if len(g.assignments) == 0 {
+			go c.watchIdle(intake, cancel) // ends with intake
+		}
+		err = live(intake, g)
+		c.log.Info("generation over", slog.Int("generation", int(gen.ID)), slog.Any("cause", cmp.Or(context.Cause(intake), errItself)))
+	}
+
+	switch cause := context.Cause(intake); {
+	case errors.Is(cause, worker.ErrTopicGone):
+		return true, cause
+	case g.unanswered.Load(), errors.Is(err, errUnanswered):
+		c.log.Warn("a commit got no answer; joining as another member")
+		return true, nil
+	case err != nil && !errors.Is(err, worker.ErrFenced) && !errors.Is(err, ErrRebalance) && !errors.Is(err, ErrStopped):
+		return true, err
+	case ctx.Err() != nil:
+		return true, nil
+	}
+	if len(gen.Assignments[c.cfg.Topic]) == 0 {
+		brake(ctx, began)
+	}
+	return ctx.Err() != nil, nil
+}
+
+// brake lets a generation without partitions not end too soon: while something is wrong with the topic, kafka-go joins
+// a hundred generations a second, and returning late is the only way to slow it down. Whoever has partitions must not
+// be slow here, because the whole group waits for its JoinGroup.
+func brake(ctx context.Context, began time.Time) { pause(ctx, quickest-time.Since(began)) }
+
+// watchIdle looks after a member that got no partitions. Usually the others have them all. But when a topic comes into
+// being while the group's leader looks for it, nobody gets any, and nobody would notice: then the generation is ended.
+func (c *Cluster) watchIdle(ctx context.Context, end context.CancelCauseFunc) {
+	for pause(ctx, idleLook) {
+		if gone := c.deleted(ctx); errors.Is(gone, worker.ErrTopicGone) {
+			end(gone)
+		} else if gone == nil && c.nobodyOwns(ctx) {
+			end(ErrRebalance)
+		}
+	}
+}
+
+// nobodyOwns reports whether the group has settled with no partition of the topic given to anybody.
+func (c *Cluster) nobodyOwns(ctx context.Context) bool {
+	res, err := c.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{c.cfg.Group}})
+	if err != nil || len(res.Groups) != 1 || res.Groups[0].Error != nil || res.Groups[0].GroupState != "Stable" {
+		return false
+	}
+	for _, m := range res.Groups[0].Members {
+		for _, t := range m.MemberAssignments.Topics {
+			if t.Topic == c.cfg.Topic && len(t.Partitions) > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
