@@ -12,6 +12,7 @@ type Batch struct {
 	Number  int64 // of the request in this life, from 1
 	Inputs  []hubspot.Input
 	Keys    []Key
+	Suspect bool // one of few inputs that were refused alone, to see whether it still is
 	entries []*entry
 }
 
@@ -165,6 +166,7 @@ func (l *Ledger) Cut(now time.Time, n int) *Batch {
 	l.requests++
 	l.inFlight++
 	b := &Batch{Number: l.requests, entries: chosen, Inputs: make([]hubspot.Input, len(chosen)), Keys: make([]Key, len(chosen))}
+	b.Suspect = len(chosen) == 1 && chosen[0].refused > 0 && len(l.suspects) < lifeless
 	for i, e := range chosen {
 		e.state, e.grouped = flying, false
 		e.sent++

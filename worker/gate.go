@@ -48,6 +48,8 @@ const (
 	// lifeless is how many requests in a row may be refused as a whole before that is taken for a fault of the system:
 	// more than it takes to find one culprit among a hundred by halves (seven, and the first).
 	lifeless = 10
+	// lifelessHold bounds how long such a hold lasts: the next opt-out may be the input that shows that all is well.
+	lifelessHold = 15 * time.Second
 	// probe bounds how seldom a gate that is held looks whether the cause is gone.
 	probe = time.Minute
 	// smallBatch is how many inputs a request carries while it is not known whether HubSpot is well.
@@ -194,9 +196,9 @@ func (g *Gate) Report(now time.Time, p *Pass, j *Judgement) {
 	default:
 		p.done(errNeutral)
 	}
-	if j.Reaction == ReactionRefused {
+	if j.Reaction == ReactionRefused && !j.Suspect { // a known suspect that is refused again is no news
 		if g.refusals++; g.refusals >= lifeless {
-			g.hold(now, ClosedLifeless, growing(g.trials))
+			g.hold(now, ClosedLifeless, min(lifelessHold, growing(g.trials)))
 		}
 	}
 	if why, d := j.Reaction.closure(); why != "" {

@@ -38,6 +38,7 @@ type Judgement struct {
 	Verdicts   []Verdict       // one for each input; nil when all are to go again or the request was refused as a whole
 	Refusals   map[int]Refusal // of the inputs that have one, by index
 	Accepted   bool            // at least one input was written
+	Suspect    bool            // the batch's
 	Refused    bool            // as a whole, for its content: somebody in it is the culprit
 	Culprit    int             // the one input that a refusal names, else -1
 	Unanswered bool            // it may still be applied
@@ -53,7 +54,7 @@ func Judge(b *Batch, res hubspot.Response, err error) *Judgement {
 	if err != nil {
 		return judgeError(b, err)
 	}
-	j := &Judgement{Culprit: -1, Limits: res.Limits, Verdicts: make([]Verdict, len(b.Inputs))}
+	j := &Judgement{Culprit: -1, Suspect: b.Suspect, Limits: res.Limits, Verdicts: make([]Verdict, len(b.Inputs))}
 	for i := range j.Verdicts {
 		j.Verdicts[i] = VerdictUnknown
 	}
@@ -243,7 +244,7 @@ func tokens(words []string, text string) []string {
 var maximum = regexp.MustCompile(`(?i)maximum number of inputs[^0-9]{0,60}([0-9]{1,6})`)
 
 func judgeError(b *Batch, err error) *Judgement {
-	j := &Judgement{Reaction: react(err), Culprit: -1}
+	j := &Judgement{Reaction: react(err), Culprit: -1, Suspect: b.Suspect}
 	e, ok := errors.AsType[*hubspot.Error](err)
 	if !ok {
 		j.Cause = Scrub(err.Error())
