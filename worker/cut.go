@@ -14,6 +14,7 @@ type Batch struct {
 	Keys    []Key
 	Suspect bool // one of few inputs that were refused alone, to see whether it still is
 	entries []*entry
+	origin  int64 // of the group that it is; 0 when it is none
 }
 
 // maxBody bounds the inputs of one request, in bytes. HubSpot documents no limit; a hundred ordinary inputs take 20 kB.
@@ -149,23 +150,24 @@ func (l *Ledger) Cut(now time.Time, n int) *Batch {
 		return nil
 	}
 	var chosen []*entry
+	var origin int64
 	fresh := l.ready[Withdrawal]+l.ready[Grant] > 0
 	l.lone = !l.lone || !fresh
 	if l.lone {
-		chosen = l.isolated(now)
+		chosen, origin = l.isolated(now)
 	}
 	if len(chosen) == 0 {
 		chosen = l.fill(now, min(n, l.limits.BatchSize))
 	}
 	if len(chosen) == 0 {
-		chosen = l.isolated(now)
+		chosen, origin = l.isolated(now)
 	}
 	if len(chosen) == 0 {
 		return nil
 	}
 	l.requests++
 	l.inFlight++
-	b := &Batch{Number: l.requests, entries: chosen, Inputs: make([]hubspot.Input, len(chosen)), Keys: make([]Key, len(chosen))}
+	b := &Batch{Number: l.requests, origin: origin, entries: chosen, Inputs: make([]hubspot.Input, len(chosen)), Keys: make([]Key, len(chosen))}
 	b.Suspect = len(chosen) == 1 && chosen[0].refused > 0 && len(l.suspects) < lifeless
 	for i, e := range chosen {
 		e.state, e.grouped = flying, false
@@ -177,13 +179,17 @@ func (l *Ledger) Cut(now time.Time, n int) *Batch {
 	return b
 }
 
-// isolated takes the next part of a refused request, else an input that goes alone, else nil.
-func (l *Ledger) isolated(now time.Time) []*entry {
+// isolated takes the next part of a refused request or, in turns, an input that goes alone; nil when there is neither.
+func (l *Ledger) isolated(now time.Time) (chosen []*entry, origin int64) {
+	c := l.single.first()
+	l.singly = c != nil && (!l.singly || len(l.groups) == 0)
+	if l.singly {
+		return []*entry{c.next()}, 0
+	}
 	for len(l.groups) > 0 {
 		g := l.groups[0]
 		l.groups = l.groups[1:]
-		var chosen []*entry
-		for _, e := range g {
+		for _, e := range g.entries {
 			if e.state != waiting || !e.grouped {
 				continue
 			}
@@ -195,13 +201,13 @@ func (l *Ledger) isolated(now time.Time) []*entry {
 			chosen = append(chosen, e)
 		}
 		if len(chosen) > 0 {
-			return chosen
+			return chosen, g.origin
 		}
 	}
-	if c := l.single.first(); c != nil {
-		return []*entry{c.next()}
+	if c = l.single.first(); c != nil {
+		return []*entry{c.next()}, 0
 	}
-	return nil
+	return nil, 0
 }
 
 // fill takes up to n ready inputs: withdrawals, then grants, each longest waiting first. While grants wait they keep a

@@ -143,6 +143,12 @@ type Pass struct {
 
 // Try asks for a pass. Without one it says why, and when to ask again.
 func (g *Gate) Try(now time.Time, batchSize int) (*Pass, Closure, time.Time) {
+	if at := g.opened.Add(g.cfg.Open + time.Millisecond); g.breaker.State() == gobreaker.StateOpen {
+		if g.until.After(at) {
+			at = g.until
+		}
+		return nil, ClosedBreaker, at
+	}
 	if now.Before(g.until) {
 		return nil, g.why, g.until
 	}
@@ -155,12 +161,8 @@ func (g *Gate) Try(now time.Time, batchSize int) (*Pass, Closure, time.Time) {
 		return nil, ClosedPace, now.Add(max(wait, time.Microsecond))
 	}
 	done, err := g.breaker.Allow()
-	if err != nil {
-		at := now.Add(probe) // half-open: the probe's answer opens it or not
-		if errors.Is(err, gobreaker.ErrOpenState) {
-			at = g.opened.Add(g.cfg.Open + time.Millisecond)
-		}
-		return nil, ClosedBreaker, at
+	if err != nil { // half-open: the probe's answer closes it or not
+		return nil, ClosedBreaker, now.Add(probe)
 	}
 	g.pace.AllowN(now, 1)
 	g.inFlight++
@@ -231,10 +233,10 @@ func fullJitter(d time.Duration) time.Duration { return rand.N(d + 1) }
 func (g *Gate) Snapshot(now time.Time) GateSnapshot {
 	s := GateSnapshot{Breaker: g.breaker.State().String(), Limits: g.limits, Limit: float64(g.cfg.Limit) * g.share}
 	switch {
-	case g.why != "":
-		s.Closed, s.Until = g.why, g.until
 	case g.breaker.State() == gobreaker.StateOpen:
 		s.Closed, s.Until = ClosedBreaker, g.opened.Add(g.cfg.Open)
+	case g.why != "":
+		s.Closed, s.Until = g.why, g.until
 	}
 	return s
 }

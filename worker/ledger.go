@@ -38,9 +38,10 @@ type Ledger struct {
 	single       queue    // ready chains whose input goes alone
 	timed        queue    // chains that wait for a time
 	ready        [2]int   // chains in opts and grants: stale mentions in the queues not counted
-	groups       []group  // isolation: parts of a refused request, to be sent in this order
+	groups       []group  // isolation: parts of refused requests, those of the oldest request first
 	suspects     []*entry // refused alone, not proven at fault
 	lone         bool     // the last cut was for the isolation
+	singly       bool     // the last cut of the isolation was for an input that goes alone
 	tenths       int      // batches of one since the last that went to a grant
 	dead         []*entry // to be handed to the dead letters
 	burying      int      // state burying, handed out or not
@@ -48,7 +49,10 @@ type Ledger struct {
 }
 
 // group is inputs that are sent together and without others.
-type group []*entry
+type group struct {
+	entries []*entry
+	origin  int64 // number of the request whose culprit is sought
+}
 
 // Report is what happened since the last one.
 type Report struct {

@@ -122,6 +122,8 @@ func TestRunFindsThePoisonOfARefusedRequest(t *testing.T) {
 			w.crowd(rand.New(rand.NewPCG(4, 2)), 250, 1000)
 			w.say(1, "poison-b@example.com", hubspot.Subscribed)
 			stop := w.live()
+			time.Sleep(10 * time.Second)
+			w.crowd(rand.New(rand.NewPCG(5, 2)), 50, 1000) // life goes on: the proof for the last suspect
 			w.settle(5 * time.Minute)
 			if err := stop(); err != nil {
 				t.Fatal(err)

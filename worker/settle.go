@@ -1,6 +1,10 @@
 package worker
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Settle takes the judgement on a batch: every input of it is settled, on its way to the dead letters, or owed again.
 func (l *Ledger) Settle(now time.Time, b *Batch, j *Judgement) {
@@ -154,26 +158,31 @@ func (l *Ledger) refused(now time.Time, b *Batch, j *Judgement) {
 		l.refusedAlone(now, b, b.entries[0], j.Refusals[0])
 	case j.Culprit >= 0:
 		l.refusedAlone(now, b, b.entries[j.Culprit], j.Refusals[j.Culprit])
-		rest := make(group, 0, n-1)
+		rest := make([]*entry, 0, n-1)
 		for i, o := range b.entries {
 			if i != j.Culprit {
 				rest = append(rest, o)
 			}
 		}
-		l.regroup(rest)
+		l.regroup(b, rest)
 	default:
-		l.regroup(b.entries[:n/2:n/2], b.entries[n/2:])
+		l.regroup(b, b.entries[:n/2:n/2], b.entries[n/2:])
 	}
 }
 
-// regroup puts groups in front of those that wait.
-func (l *Ledger) regroup(groups ...group) {
-	for _, g := range groups {
-		for _, e := range g {
+// regroup queues parts of b behind the parts of requests that were refused before its origin, and before all others.
+func (l *Ledger) regroup(b *Batch, parts ...[]*entry) {
+	origin := cmp.Or(b.origin, b.Number)
+	at := slices.IndexFunc(l.groups, func(g group) bool { return g.origin >= origin })
+	if at < 0 {
+		at = len(l.groups)
+	}
+	for i, entries := range parts {
+		for _, e := range entries {
 			e.grouped = true
 		}
+		l.groups = slices.Insert(l.groups, at+i, group{entries, origin})
 	}
-	l.groups = append(groups, l.groups...)
 }
 
 // refusedAlone notes that e was refused in a request of its own. It is at fault for good only when it is refused again by
@@ -244,10 +253,9 @@ func (l *Ledger) Adopt(n int) {
 	l.limits.BatchSize = n
 	var groups []group
 	for _, g := range l.groups {
-		for len(g) > n {
-			groups, g = append(groups, g[:n:n]), g[n:]
+		for part := range slices.Chunk(g.entries, n) {
+			groups = append(groups, group{part, g.origin})
 		}
-		groups = append(groups, g)
 	}
 	l.groups = groups
 }

@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"consent-worker/hubspot"
+)
+
+func TestDecodeReadsAnEvent(t *testing.T) {
+	at := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	recorded := at.Add(time.Minute)
+	for name, tt := range map[string]struct {
+		value string
+		want  Event
+	}{
+		"every field": {
+			`{"eventId":"x","occurredAt":"2026-11-22T20:00:00Z","subscriberIdString":" A@Example.COM ","subscriptionId":7,"statusState":"UNSUBSCRIBED","channel":"EMAIL","legalBasis":"NON_GDPR","legalBasisExplanation":"why","more":[1]}`,
+			Event{Occurred: at, Key: Key{"a@example.com", 7, hubspot.Email}, Input: hubspot.Input{
+				SubscriberID: "A@Example.COM", SubscriptionID: 7, Status: hubspot.Unsubscribed, Channel: hubspot.Email, LegalBasis: hubspot.NonGDPR, LegalBasisExplanation: "why"}},
+		},
+		"null is absent": {
+			`{"occurredAt":null,"subscriberIdString":"a@b.c","subscriptionId":7,"statusState":"SUBSCRIBED","channel":null,"legalBasis":null}`,
+			Event{Occurred: recorded, Key: Key{"a@b.c", 7, hubspot.Email}, Input: hubspot.Input{SubscriberID: "a@b.c", SubscriptionID: 7, Status: hubspot.Subscribed, Channel: hubspot.Email}},
+		},
+		"a domain in its own script": {
+			`{"subscriberIdString":"Jörg@BÜCHER.example","subscriptionId":7,"statusState":"NOT_SPECIFIED"}`,
+			Event{Occurred: recorded, Key: Key{"jörg@xn--bcher-kva.example", 7, hubspot.Email}, Input: hubspot.Input{SubscriberID: "Jörg@BÜCHER.example", SubscriptionID: 7, Status: hubspot.NotSpecified, Channel: hubspot.Email}},
+		},
+	} {
+		got := Decode(Record{Time: recorded, Value: []byte(tt.value)})
+		if got.Cause != "" || got.Input != tt.want.Input || got.Key != tt.want.Key || !got.Occurred.Equal(tt.want.Occurred) {
+			t.Errorf("%s: %+v %q, want %+v", name, got.Input, got.Cause, tt.want.Input)
+		}
+	}
+}
+
+func TestDecodeTellsEveryMistakeWithoutTheAddress(t *testing.T) {
+	for value, want := range map[string]string{
+		`{"subscriberIdString":"secret@x@y","subscriptionId":0,"statusState":"MAYBE","channel":"SMS","legalBasis":"?"}`: "subscriberIdString is not of the form local@domain; subscriptionId is missing or not positive; statusState is not one of SUBSCRIBED, UNSUBSCRIBED, NOT_SPECIFIED; channel is not EMAIL; legalBasis is not one that HubSpot knows",
+		`{"subscriberIdString":"se cret@x.y","subscriptionId":1,"statusState":"SUBSCRIBED"}`:                            "subscriberIdString holds a space or a control character",
+		`{"subscriberIdString":"` + strings.Repeat("s", 250) + `@x.yz","subscriptionId":1,"statusState":"SUBSCRIBED"}`:  "subscriberIdString has 255 bytes, more than 254",
+		`{"subscriberIdString":"secret@x.y","subscriptionId":"1","statusState":"SUBSCRIBED"}`:                           "subscriptionId has the wrong type or range",
+		`{"subscriberIdString":"secret@x.y","subscriptionId":1.5,"statusState":"SUBSCRIBED"}`:                           "subscriptionId has the wrong type or range",
+		`{"subscriberIdString":"secret@x.y","occurredAt":"yesterday","subscriptionId":1,"statusState":"SUBSCRIBED"}`:    "occurredAt has the wrong type or range",
+		`{"secret@x.y":1,"secret@x.y":2}`: "not valid JSON: a name stands twice in one object",
+		`{"subscriberIdString":"secret@`:  "not valid JSON at byte",
+		`"secret@x.y"`:                    "the value is not a JSON object",
+		`{} {}`:                           "not valid JSON at byte",
+	} {
+		e := Decode(Record{Value: []byte(value)})
+		if !strings.HasPrefix(e.Cause, want) || strings.Contains(e.Cause, "secret") {
+			t.Errorf("%s: %q, want %q", value, e.Cause, want)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"subscriberIdString":"a@b.c","subscriptionId":1,"statusState":"SUBSCRIBED","occurredAt":"2026-11-22T20:00:00Z"}`))
+	f.Add([]byte(`{"subscriberIdString":"a@b.c","subscriptionId":1e3,"statusState":"UNSUBSCRIBED","legalBasis":null}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		e := Decode(Record{Value: value})
+		switch {
+		case value == nil:
+			if !e.Tombstone() || e.Cause != "" {
+				t.Errorf("a nil value is %+v", e)
+			}
+		case e.Cause == "":
+			if !e.Input.Status.Valid() || !e.Input.Channel.Valid() || e.Input.SubscriptionID <= 0 || strings.Count(e.Input.SubscriberID, "@") != 1 ||
+				Normalise(e.Key.Address) != e.Key.Address {
+				t.Errorf("%q became %+v with key %q", value, e.Input, e.Key.Address)
+			}
+		}
+	})
+}
+
+func TestScrubHidesEveryAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		`Subscription 1 for a.b+c@example.com cannot be updated`: "Subscription 1 for [address] cannot be updated",
+		`{"email":"x@y.z"}`:          `{"email":"[address]"}`,
+		"GET /statuses/a%40b.c HTTP": "GET [address] HTTP",
+		"no address":                 "no address",
+	} {
+		if got := Scrub(text); got != want {
+			t.Errorf("Scrub(%q) = %q, want %q", text, got, want)
+		}
+	}
+	if got := Scrub(strings.Repeat("é", 1000)); len(got) > maxCause+4 {
+		t.Errorf("%d bytes", len(got))
+	}
+}
