@@ -20,7 +20,7 @@ var (
 	descUnsettled  = desc("inputs_unsettled", "Inputs that are owed to HubSpot, by class.", "class")
 	descOldest     = desc("oldest_unsettled_timestamp_seconds", "When the oldest unsettled input occurred, by class; 0 when nothing is owed.", "class")
 	descLag        = desc("lag_records", "Offsets of the partition that are not known to be settled.", "partition")
-	descStopped    = desc("partition_stopped", "1 when the partition is not read any more because the log does not hold its next offset.", "partition")
+	descStopped    = desc("partitions_stopped", "Assigned partitions that are not read any more because the log does not hold their next offset.")
 	descBreaker    = desc("breaker_state", "1 for the state that the circuit breaker is in.", "state")
 	descHeld       = desc("gate_held", "1 for the cause for which requests are held just now.", "reason")
 	descLimit      = desc("rate_limit_requests", "Requests that this replica may send in one interval.")
@@ -28,7 +28,7 @@ var (
 	descDaily      = desc("daily_remaining", "Requests left of the daily allowance, as HubSpot said last; -1 when it did not.")
 	descGeneration = desc("generation", "The generation of the group that this replica lives in.")
 	descAssigned   = desc("assigned_partitions", "Partitions that are assigned to this replica.")
-	descFlight     = desc("requests_in_flight", "Requests whose answers are awaited.")
+	descFlight     = desc("in_flight_requests", "Requests whose answers are awaited.")
 	descBurying    = desc("events_burying", "Events whose dead letters are not acknowledged yet.")
 	descCommit     = desc("last_commit_timestamp_seconds", "When the coordinator last acknowledged a commit; 0 before the first.")
 
@@ -36,6 +36,7 @@ var (
 		descGeneration, descAssigned, descFlight, descBurying, descCommit}
 )
 
+// breakerStates are the words of worker.GateSnapshot; the first is that of a breaker without a history.
 var breakerStates = []string{"closed", "half-open", "open"}
 
 // Describe implements prometheus.Collector.
@@ -47,28 +48,25 @@ func (gauges) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (g gauges) Collect(ch chan<- prometheus.Metric) {
-	s := g.m.last.Load()
-	if s == nil {
-		s = &worker.Snapshot{Over: true, Gate: worker.GateSnapshot{Breaker: "closed"}}
+	s := g.m.Last()
+	switch {
+	case s == nil:
+		s = &worker.Snapshot{Gate: worker.GateSnapshot{Breaker: breakerStates[0]}}
+	case s.Over: // what the life held was let go
+		s = &worker.Snapshot{Generation: s.Generation, Gate: s.Gate, CommitAt: s.CommitAt}
 	}
 	send := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	for _, c := range worker.Classes() {
-		n, oldest := s.Unsettled[c], s.Oldest[c]
-		if s.Over {
-			n, oldest = 0, time.Time{}
-		}
-		send(descUnsettled, float64(n), c.String())
-		send(descOldest, seconds(oldest), c.String())
+		send(descUnsettled, float64(s.Unsettled[c]), c.String())
+		send(descOldest, seconds(s.Oldest[c]), c.String())
 	}
-	assigned := 0
-	if !s.Over {
-		assigned = len(s.Partitions)
-		for _, p := range s.Partitions {
-			id := strconv.Itoa(int(p.Partition))
-			send(descLag, float64(p.Lag()), id)
-			send(descStopped, one(p.Stopped != ""), id)
+	stopped := 0
+	for _, p := range s.Partitions {
+		send(descLag, float64(p.Lag()), strconv.Itoa(int(p.Partition)))
+		if p.Stopped != "" {
+			stopped++
 		}
 	}
 	for _, state := range breakerStates {
@@ -88,7 +86,8 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	send(descRemaining, float64(remaining))
 	send(descDaily, float64(daily))
 	send(descGeneration, float64(s.Generation))
-	send(descAssigned, float64(assigned))
+	send(descAssigned, float64(len(s.Partitions)))
+	send(descStopped, float64(stopped))
 	send(descFlight, float64(s.InFlight))
 	send(descBurying, float64(s.Burying))
 	send(descCommit, seconds(s.CommitAt))

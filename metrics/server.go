@@ -20,6 +20,8 @@ const (
 func (m *Metrics) Healthy(now time.Time) error {
 	s := m.Last()
 	switch {
+	case s == nil && now.Sub(m.began) > between:
+		return fmt.Errorf("not a member of the group since the start %v ago", now.Sub(m.began).Round(time.Second))
 	case s == nil:
 		return nil // it waits for its topics or the group, and says so in the log
 	case s.Over && now.Sub(s.At) > between:

@@ -33,7 +33,7 @@ func BenchmarkLedger(b *testing.B) {
 	}
 	l := NewLedger(Limits{BatchSize: 100, Linger: time.Second, Window: 20000, WindowBytes: 8 << 20, MaxAttempts: 5, Afterlife: time.Minute}, now,
 		[]Assignment{{Partition: 0, First: true}})
-	l.Committed(now, l.Marks(now, false))
+	l.Committed(l.Marks(now, false))
 	j := &Judgement{Reaction: ReactionAccepted, Accepted: true, Culprit: -1, Verdicts: make([]Verdict, 100)}
 	for i := range j.Verdicts {
 		j.Verdicts[i] = VerdictWritten
@@ -51,7 +51,7 @@ func BenchmarkLedger(b *testing.B) {
 		for batch := l.Cut(now, 100); batch != nil; batch = l.Cut(now, 100) {
 			l.Settle(now, batch, j)
 		}
-		l.Committed(now, l.Marks(now, false))
+		l.Committed(l.Marks(now, false))
 		l.Report()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(offset), "ns/event")

@@ -230,7 +230,7 @@ func growing(n int) time.Duration { return min(probe, time.Second<<min(n, 6)) }
 func fullJitter(d time.Duration) time.Duration { return rand.N(d + 1) }
 
 // Snapshot describes the gate.
-func (g *Gate) Snapshot(now time.Time) GateSnapshot {
+func (g *Gate) Snapshot() GateSnapshot {
 	s := GateSnapshot{Breaker: g.breaker.State().String(), Limits: g.limits, Limit: float64(g.cfg.Limit) * g.share}
 	switch {
 	case g.breaker.State() == gobreaker.StateOpen:

@@ -94,8 +94,8 @@ func TestGateHoldsAsEachAnswerAsks(t *testing.T) {
 					t.Error("a second request goes out while the first still shows whether the cause is gone")
 				}
 				g.Report(time.Now(), probing, ofReaction(ReactionAccepted))
-				if p := next(g); p.Inputs != 100 || g.Snapshot(time.Now()).Closed != "" {
-					t.Errorf("after the hold: %d inputs, %v", p.Inputs, g.Snapshot(time.Now()).Closed)
+				if p := next(g); p.Inputs != 100 || g.Snapshot().Closed != "" {
+					t.Errorf("after the hold: %d inputs, %v", p.Inputs, g.Snapshot().Closed)
 				}
 			})
 		})
@@ -122,7 +122,7 @@ func TestGateOpensTheBreakerAndProbesWithOneSmallRequest(t *testing.T) {
 			g.Report(time.Now(), p, ofReaction(ReactionUnavailable))
 		}
 		began := time.Now()
-		if s := g.Snapshot(began); s.Breaker != "open" {
+		if s := g.Snapshot(); s.Breaker != "open" {
 			t.Fatalf("breaker %s after five failures", s.Breaker)
 		}
 		p := next(g)
@@ -133,7 +133,7 @@ func TestGateOpensTheBreakerAndProbesWithOneSmallRequest(t *testing.T) {
 			t.Error("half-open lets two through")
 		}
 		g.Report(time.Now(), p, ofReaction(ReactionAccepted))
-		if s := g.Snapshot(time.Now()); s.Breaker != "closed" || s.Closed != "" {
+		if s := g.Snapshot(); s.Breaker != "closed" || s.Closed != "" {
 			t.Errorf("after the probe: %+v", s)
 		}
 	})
@@ -157,7 +157,7 @@ func TestGateReportsEveryMistakeOfItsConfiguration(t *testing.T) {
 	if _, err := NewGate(GateConfig{}); err == nil || len(fmt.Sprint(err)) < 100 {
 		t.Errorf("%v", err)
 	}
-	if testGate(t, 5).Snapshot(time.Now()).Limits != (hubspot.Limits{}) {
+	if testGate(t, 5).Snapshot().Limits != (hubspot.Limits{}) {
 		t.Error("limits of which nobody has heard")
 	}
 }

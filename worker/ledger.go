@@ -256,7 +256,7 @@ func (l *Ledger) Changed() bool {
 }
 
 // Committed notes that the coordinator has acknowledged the marks.
-func (l *Ledger) Committed(now time.Time, marks map[int32]mark) {
+func (l *Ledger) Committed(marks map[int32]mark) {
 	for id, m := range marks {
 		p := l.byID[id]
 		p.acked, p.reach = m.offset, max(p.reach, m.Reach)

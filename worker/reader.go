@@ -25,7 +25,7 @@ type chunk struct {
 	events    []Event
 	next      int64 // the position after them; 0 when nothing was read
 	end       int64
-	err       error // an *OutOfRange, or what ends the life
+	err       error // an *OutOfRangeError, or what ends the life
 }
 
 // maxChunk bounds how many events the ledger gets at once, so that the loop is never busy for long.
@@ -55,11 +55,11 @@ func (r *reader) readTo(ctx context.Context, limit int64) chunk {
 		got, err := r.gen.Fetch(ctx, r.partition, r.position)
 		switch {
 		case err == nil:
-		case errors.As(err, new(*OutOfRange)), errors.Is(err, ErrTopicGone), ctx.Err() != nil:
+		case errors.As(err, new(*OutOfRangeError)), errors.Is(err, ErrTopicGone), ctx.Err() != nil:
 			return chunk{partition: r.partition, err: err}
 		default:
 			if try++; try > 3 && !warned { // a moved leader or a cut connection is daily bread
-				r.log.Warn("fetching fails; trying on", "partition", r.partition, "error", err)
+				r.log.Warn("fetching fails; trying on", slog.Int("partition", int(r.partition)), slog.Any("error", err))
 				warned = true
 			}
 			if !pause(ctx, min(2*time.Second, 20*time.Millisecond<<min(try, 7))) {
@@ -68,7 +68,7 @@ func (r *reader) readTo(ctx context.Context, limit int64) chunk {
 			continue
 		}
 		if warned {
-			r.log.Info("fetching works again", "partition", r.partition)
+			r.log.Info("fetching works again", slog.Int("partition", int(r.partition)))
 		}
 		warned, try = false, 0
 		moved := got.Next > r.position

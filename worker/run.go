@@ -109,7 +109,7 @@ func Run(ctx context.Context, cfg Config, gen Generation) error {
 		if l.over(now) {
 			return l.end()
 		}
-		wake.Reset(time.Until(l.sooner(now, next)))
+		wake.Reset(time.Until(l.sooner(next)))
 		select {
 		case c := <-l.read:
 			l.admit(c)
@@ -173,11 +173,11 @@ func (l *life) admit(c chunk) {
 	if c.err == nil {
 		return
 	}
-	if gone, ok := errors.AsType[*OutOfRange](c.err); ok {
+	if gone, ok := errors.AsType[*OutOfRangeError](c.err); ok {
 		l.ledger.Stop(c.partition, "offset_out_of_range")
 		l.Observer.Missing(c.partition, max(0, gone.Start-gone.Offset))
 		l.Logger.Error("partition stopped: the log does not hold its next offset; set the group's offset to go on",
-			"partition", c.partition, "offset", gone.Offset, "log_start", gone.Start, "log_end", gone.End)
+			slog.Int("partition", int(c.partition)), slog.Int64("offset", gone.Offset), slog.Int64("log_start", gone.Start), slog.Int64("log_end", gone.End))
 		return
 	}
 	l.fatal = c.err
@@ -233,7 +233,7 @@ func (l *life) settle(a answer) {
 	if j.MaxInputs > 0 && j.MaxInputs < l.BatchSize {
 		l.BatchSize = j.MaxInputs
 		l.ledger.Adopt(j.MaxInputs)
-		l.Logger.Warn("HubSpot takes fewer inputs in one request than configured", "max_inputs", j.MaxInputs)
+		l.Logger.Warn("HubSpot takes fewer inputs in one request than configured", slog.Int("max_inputs", j.MaxInputs))
 	}
 	l.ledger.Settle(now, a.batch, j)
 	l.Observer.Answered(j.Reaction, len(a.batch.Inputs), a.took)
@@ -243,7 +243,7 @@ func (l *life) settle(a answer) {
 
 // tell logs the beginning and the end of a hold, once each.
 func (l *life) tell(j *Judgement) {
-	s := l.Gate.Snapshot(time.Now())
+	s := l.Gate.Snapshot()
 	if s.Closed == l.holdLogged {
 		return
 	}
@@ -252,7 +252,7 @@ func (l *life) tell(j *Judgement) {
 		l.Logger.Info("HubSpot takes requests again")
 		return
 	}
-	l.Logger.Warn("requests are held", "reason", s.Closed, "until", s.Until, "outcome", j.Reaction, "cause", j.Cause)
+	l.Logger.Warn("requests are held", slog.String("reason", string(s.Closed)), slog.Time("until", s.Until), slog.String("outcome", string(j.Reaction)), slog.String("cause", j.Cause))
 }
 
 // count passes on what the ledger has to tell.
@@ -275,7 +275,7 @@ func (l *life) count(now time.Time) {
 	}
 	for _, p := range r.Foreign {
 		l.Observer.Foreign(p)
-		l.Logger.Warn("the committed offset carries metadata that this program did not write; an unclean end is assumed", "partition", p)
+		l.Logger.Warn("the committed offset carries metadata that this program did not write; an unclean end is assumed", slog.Int("partition", int(p)))
 	}
 }
 
@@ -303,7 +303,7 @@ func (l *life) rest(b burial) {
 	}
 	l.ledger.Unburied(b.of)
 	if l.work.Err() == nil {
-		l.Logger.Error("dead letters are not acknowledged; trying again", "error", b.err)
+		l.Logger.Error("dead letters are not acknowledged; trying again", slog.Any("error", b.err))
 	}
 }
 
@@ -341,10 +341,10 @@ func (l *life) startCommit(marks map[int32]mark) {
 func (l *life) committed(c commit) {
 	l.committing = false
 	now := time.Now()
-	if large, ok := errors.AsType[*MetadataTooLarge](c.err); ok && !l.bare[large.Partitions[0]] {
+	if large, ok := errors.AsType[*MetadataTooLargeError](c.err); ok && !l.bare[large.Partitions[0]] {
 		for _, id := range large.Partitions {
 			l.bare[id] = true
-			l.Logger.Warn("the broker refuses the metadata of a commit; committing without the gaps", "partition", id)
+			l.Logger.Warn("the broker refuses the metadata of a commit; committing without the gaps", slog.Int("partition", int(id)))
 		}
 		l.startCommit(c.marks)
 		return
@@ -356,20 +356,20 @@ func (l *life) committed(c commit) {
 		l.Observer.Committed(CommitAcknowledged)
 	case errors.Is(c.err, ErrFenced):
 		l.Observer.Committed(CommitFenced)
-		l.Logger.Warn("the group has moved on; letting go of what is in flight", "generation", l.gen.ID())
+		l.Logger.Warn("the group has moved on; letting go of what is in flight", slog.Int("generation", int(l.gen.ID())))
 		l.noCommit = true
 		l.drain()
 		l.stopWork()
 		return
 	default:
 		l.Observer.Committed(CommitUnanswered)
-		l.Logger.Warn("a commit got no answer; the generation ends", "error", c.err)
+		l.Logger.Warn("a commit got no answer; the generation ends", slog.Any("error", c.err))
 		l.noCommit = true
 		l.drain()
 		return
 	}
 	l.commitAt = now
-	l.ledger.Committed(now, c.marks)
+	l.ledger.Committed(c.marks)
 }
 
 // drain begins the end of the life.
@@ -421,13 +421,13 @@ func (l *life) report(now time.Time) {
 }
 
 func (l *life) snapshot(now time.Time, over bool) *Snapshot {
-	s := &Snapshot{At: now, Generation: l.gen.ID(), Began: l.began, Draining: l.draining, Over: over, CommitAt: l.commitAt, Gate: l.Gate.Snapshot(now)}
+	s := &Snapshot{At: now, Generation: l.gen.ID(), Began: l.began, Draining: l.draining, Over: over, CommitAt: l.commitAt, Gate: l.Gate.Snapshot()}
 	l.ledger.describe(s)
 	return s
 }
 
 // sooner is when the loop must look again though nothing happens: at next if that is set, else on the next tick.
-func (l *life) sooner(now, next time.Time) time.Time {
+func (l *life) sooner(next time.Time) time.Time {
 	at := l.nextReport
 	if !l.committing && !l.noCommit && len(l.readers) > 0 && l.nextCommit.Before(at) {
 		at = l.nextCommit

@@ -22,6 +22,16 @@ func bubble(t *testing.T, partitions int, sim hubspottest.Config, f func(t *test
 	})
 }
 
+// settle lets time pass until everything is committed.
+func (w *world) settle(within time.Duration) {
+	w.t.Helper()
+	for end := time.Now().Add(within); !w.atRest(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatalf("not at rest after %v: marks %v, %+v", within, w.marks(), w.facts.last)
+		}
+	}
+}
+
 func poisoned(in hubspot.Input) bool { return strings.HasPrefix(in.SubscriberID, "poison") }
 
 func isPoisoned(e *Event) bool { return poisoned(e.Input) }

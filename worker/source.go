@@ -65,11 +65,11 @@ type Generation interface {
 	// Partitions is how many partitions the topic has, whoever owns them.
 	Partitions() int
 	// Fetch returns records of the partition from offset on, waiting a moment for the first. It retries nothing; an
-	// *OutOfRange says that the log does not hold the offset, ErrTopicGone that there is no such topic any more.
+	// *OutOfRangeError says that the log does not hold the offset, ErrTopicGone that there is no such topic any more.
 	// At most one call for each partition is under way.
 	Fetch(ctx context.Context, partition int32, offset int64) (Fetched, error)
 	// Commit returns nil when the coordinator has acknowledged every partition's commit. It is called by one goroutine
-	// at a time. A *MetadataTooLarge names partitions that were refused for their metadata alone while the others were
+	// at a time. A *MetadataTooLargeError names partitions that were refused for their metadata alone while the others were
 	// acknowledged. Any other error leaves open what was stored, and ends the life: see ErrFenced.
 	Commit(ctx context.Context, commits map[int32]Commit) error
 }
@@ -80,20 +80,20 @@ var ErrFenced = errors.New("fenced: the group has moved on to another generation
 // ErrTopicGone says that the source topic does not exist any more.
 var ErrTopicGone = errors.New("the source topic does not exist any more")
 
-// OutOfRange says that the log does not hold the offset asked for.
-type OutOfRange struct {
+// OutOfRangeError says that the log does not hold the offset asked for.
+type OutOfRangeError struct {
 	Partition          int32
 	Offset, Start, End int64 // asked for; what the log holds is [Start, End), -1 when unknown
 }
 
-func (e *OutOfRange) Error() string {
+func (e *OutOfRangeError) Error() string {
 	return fmt.Sprintf("partition %d: offset %d is out of range, the log holds %d to %d", e.Partition, e.Offset, e.Start, e.End)
 }
 
-// MetadataTooLarge says which partitions' commits the broker refused for the size of their metadata alone.
-type MetadataTooLarge struct{ Partitions []int32 }
+// MetadataTooLargeError says which partitions' commits the broker refused for the size of their metadata alone.
+type MetadataTooLargeError struct{ Partitions []int32 }
 
-func (e *MetadataTooLarge) Error() string {
+func (e *MetadataTooLargeError) Error() string {
 	return fmt.Sprintf("commit metadata too large for partitions %v", e.Partitions)
 }
 

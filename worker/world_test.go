@@ -29,7 +29,6 @@ type world struct {
 	passed     []passing // every commit that was stored
 	generation int32
 	letters    []DeadLetter
-	lives      int
 	facts      facts
 
 	commitFault func() error        // before a commit is stored; errLate: stored, but not answered
@@ -181,7 +180,7 @@ func (g *generation) Fetch(ctx context.Context, p int32, offset int64) (Fetched,
 	}
 }
 
-func (g *generation) Commit(ctx context.Context, commits map[int32]Commit) error {
+func (g *generation) Commit(_ context.Context, commits map[int32]Commit) error {
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()
 	if g.id != g.w.generation {
@@ -236,7 +235,7 @@ func (w *world) Fetched(n int)                               { w.facts.fetched +
 func (w *world) Ended(o Outcome, n int)                      { w.facts.ended[o] += n }
 func (w *world) Propagated(c Class, d time.Duration)         { w.facts.took[c] = append(w.facts.took[c], d) }
 func (w *world) DeadLettered(r Reason, n int)                { w.facts.buried[r] += n }
-func (w *world) Answered(r Reaction, n int, _ time.Duration) { w.facts.reactions[r]++ }
+func (w *world) Answered(r Reaction, _ int, _ time.Duration) { w.facts.reactions[r]++ }
 func (w *world) Closed(c Closure, d time.Duration)           { w.facts.closed[c] += d }
 func (w *world) Committed(c CommitOutcome)                   { w.facts.commits[c]++ }
 func (w *world) Missing(_ int32, n int64)                    { w.facts.missing += n }
@@ -254,16 +253,6 @@ func (w *world) atRest() bool {
 		}
 	}
 	return true
-}
-
-// settle lets time pass until everything is committed.
-func (w *world) settle(within time.Duration) {
-	w.t.Helper()
-	for end := time.Now().Add(within); !w.atRest(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			w.t.Fatalf("not at rest after %v: marks %v, %+v", within, w.marks(), w.facts.last)
-		}
-	}
 }
 
 func (w *world) marks() map[int32]int64 {

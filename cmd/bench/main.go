@@ -78,7 +78,7 @@ func (c *cli) run(ctx context.Context) error {
 	}
 	server := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends with Close
-	defer server.Close()
+	defer func() { _ = server.Close() }()      // the figures are in; what it could say is of no interest
 
 	self, err := os.Executable()
 	if err != nil {

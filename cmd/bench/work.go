@@ -113,7 +113,7 @@ func (c *cli) work(ctx context.Context) error {
 		HubSpot: client, DeadLetters: cluster, Gate: gate, Observer: count, Logger: log,
 	}
 	err = cluster.Run(ctx, func(ctx context.Context, gen worker.Generation) error { return worker.Run(ctx, cfg, gen) })
-	if err = errors.Join(err, cluster.Close()); err != nil {
+	if err := errors.Join(err, cluster.Close()); err != nil {
 		return err
 	}
 	var used syscall.Rusage

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -192,8 +191,11 @@ func (s *scene) judge() {
 // end waits for a process and returns its exit status.
 func (s *scene) end(cmd *exec.Cmd) int {
 	s.t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	done := make(chan struct{})
+	go func() { // ends with the process
+		defer close(done)
+		_ = cmd.Wait() // its exit status is what counts
+	}()
 	select {
 	case <-done:
 		return cmd.ProcessState.ExitCode()
@@ -279,7 +281,7 @@ func get(t *testing.T, url string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +305,7 @@ func TestConfigurationListsEveryMistakeAtOnce(t *testing.T) {
 	t.Setenv("KAFKA_SASL_MECHANISM", "GUESS")
 	t.Setenv("LOG_FORMAT", "verse")
 	var out, err bytes.Buffer
-	if code := command(context.Background(), []string{"run"}, &out, &err); code != 2 {
+	if code := command(t.Context(), []string{"run"}, &out, &err); code != 2 {
 		t.Errorf("exit status %d, want 2", code)
 	}
 	for _, want := range []string{
@@ -322,11 +324,11 @@ func TestConfigurationListsEveryMistakeAtOnce(t *testing.T) {
 func TestCommandExplainsItself(t *testing.T) {
 	for args, want := range map[string]string{"--help": "opt-outs first", "run --help": "$HUBSPOT_RATE_LIMIT", "version": "consent-worker"} {
 		var out, err bytes.Buffer
-		if code := command(context.Background(), strings.Fields(args), &out, &err); code != 0 || !strings.Contains(out.String(), want) {
+		if code := command(t.Context(), strings.Fields(args), &out, &err); code != 0 || !strings.Contains(out.String(), want) {
 			t.Errorf("%s: exit status %d, %s%s", args, code, out.String(), err.String())
 		}
 	}
-	if code := command(context.Background(), []string{"dance"}, io.Discard, io.Discard); code != 2 {
+	if code := command(t.Context(), []string{"dance"}, io.Discard, io.Discard); code != 2 {
 		t.Errorf("exit status %d for a command that is none, want 2", code)
 	}
 }

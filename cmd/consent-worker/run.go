@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"runtime/debug"
 	"time"
 
 	"consent-worker/hubspot"
@@ -18,18 +16,8 @@ import (
 	"consent-worker/worker/kafka"
 )
 
-// run carries events until ctx ends.
-func run(ctx context.Context, cfg config, stderr io.Writer) error {
-	log := logger(cfg, stderr)
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(400) // the heap is bounded by the windows; collecting it less often costs memory, not time
-	}
-	m := metrics.New(currentVersion())
-	stopAdmin, err := serve(ctx, m, cfg.admin, log)
-	if err != nil {
-		return err
-	}
-	defer stopAdmin()
+// carry carries events until ctx ends, and returns nil when it has let go of everything then.
+func carry(ctx context.Context, cfg config, log *slog.Logger) error {
 	client, err := hubspot.New(cfg.hubspot)
 	if err != nil {
 		return err
@@ -43,38 +31,60 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	m := metrics.New(currentVersion())
+	admin, stopAdmin, err := serve(ctx, m, cfg.admin, log)
+	if err != nil {
+		return errors.Join(err, cluster.Close())
+	}
+	defer stopAdmin() // last: whoever watches sees the drain
+	tellStart(ctx, cfg, admin, log)
+	defer context.AfterFunc(ctx, func() { log.Info("asked to stop; draining", "at_most", cfg.worker.Drain) })()
+
 	life := cfg.worker
 	life.HubSpot, life.DeadLetters, life.Gate, life.Observer, life.Logger = client, cluster, gate, m, log
-	log.LogAttrs(ctx, slog.LevelInfo, "starting", slog.String("version", currentVersion()), slog.Any("brokers", cfg.kafka.Brokers),
-		slog.String("topic", cfg.kafka.Topic), slog.String("dead_letter_topic", cfg.kafka.DeadLetterTopic), slog.String("group", cfg.kafka.Group),
-		slog.String("hubspot", cfg.hubspot.BaseURL), slog.String("api_version", cfg.hubspot.Version),
-		slog.Int("rate_limit", cfg.gate.Limit), slog.Duration("rate_interval", cfg.gate.Interval))
+	err = cluster.Run(ctx, func(ctx context.Context, gen worker.Generation) error { return worker.Run(ctx, life, gen) })
+	return errors.Join(err, cluster.Close())
+}
+
+// tellStart logs the settings that matter when somebody asks later what ran here. No secret is among them.
+func tellStart(ctx context.Context, cfg config, admin net.Addr, log *slog.Logger) {
+	mechanism := "none"
+	if cfg.kafka.SASL != nil {
+		mechanism = cfg.kafka.SASL.Name()
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "starting", slog.String("version", currentVersion()),
+		slog.Any("brokers", cfg.kafka.Brokers), slog.Bool("tls", cfg.kafka.TLS != nil), slog.String("sasl", mechanism),
+		slog.String("topic", cfg.kafka.Topic), slog.String("dead_letter_topic", cfg.kafka.DeadLetterTopic),
+		slog.String("group", cfg.kafka.Group), slog.String("start", cfg.kafka.Start.String()), slog.Duration("session_timeout", cfg.kafka.SessionTimeout),
+		slog.String("hubspot", cfg.hubspot.BaseURL), slog.String("api_version", cfg.hubspot.Version), slog.Duration("timeout", cfg.hubspot.Timeout),
+		slog.Int("rate_limit", cfg.gate.Limit), slog.Duration("rate_interval", cfg.gate.Interval),
+		slog.Int("batch_size", cfg.worker.BatchSize), slog.Duration("linger", cfg.worker.Linger), slog.Int("in_flight", cfg.worker.InFlight),
+		slog.Int("window", cfg.worker.Window), slog.Duration("drain_timeout", cfg.worker.Drain), slog.String("admin", admin.String()))
 	if cfg.hubspot.Version == "v4" {
 		log.LogAttrs(ctx, slog.LevelWarn, "HubSpot supports v4 until 30 March 2027; HUBSPOT_API_VERSION=2026-09 has the same requests and answers")
 	}
-	err = cluster.Run(ctx, func(ctx context.Context, gen worker.Generation) error { return worker.Run(ctx, life, gen) })
-	if err = errors.Join(err, cluster.Close()); err != nil {
-		return err
-	}
-	log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "stopped as asked")
-	return nil
 }
 
+// logger returns the process's logger. Durations are words for people (10s), not nanoseconds.
 func logger(cfg config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.level}
+	options := &slog.HandlerOptions{Level: cfg.level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.Duration().String())
+		}
+		return a
+	}}
 	if cfg.json {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// serve starts the admin server. The function it returns ends it.
-func serve(ctx context.Context, m *metrics.Metrics, addr string, log *slog.Logger) (stop func(), err error) {
+// serve starts the admin server and returns where it listens. The function it returns ends it.
+func serve(ctx context.Context, m *metrics.Metrics, addr string, log *slog.Logger) (at net.Addr, stop func(), err error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("the admin server cannot listen: %w", err)
+		return nil, nil, fmt.Errorf("the admin server cannot listen at ADMIN_ADDR: %w", err)
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, "admin server listens", slog.String("address", listener.Addr().String()))
 	server := m.Server(addr)
 	done := make(chan struct{})
 	go func() { // the admin server; ends with Shutdown
@@ -83,11 +93,12 @@ func serve(ctx context.Context, m *metrics.Metrics, addr string, log *slog.Logge
 			log.LogAttrs(ctx, slog.LevelError, "admin server failed", slog.Any("error", err))
 		}
 	}()
-	return func() {
+	return listener.Addr(), func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			log.LogAttrs(ctx, slog.LevelWarn, "admin server did not end in time", slog.Any("error", err))
+			_ = server.Close()
 		}
 		<-done
 	}, nil

@@ -18,22 +18,27 @@ import (
 // life sends anything before it has replaced that commit by one of its own, so who finds it is the partition's first.
 const decided = "start:"
 
-// What keeps an assignment from being clear.
-var (
-	errUndecided = errors.New("the member that owns partition 0 has not yet stored where the group starts")
-	errNoTopic   = errors.New("a broker does not know the topic")
-)
+var errUndecided = errors.New("the member that owns partition 0 has not yet stored where the group starts")
 
 // assign finds out what the generation inherits. It tries again until that succeeds or the intake ends; then it returns
 // the intake's cause. Other errors are for good. ctx outlives the intake.
 func (c *Cluster) assign(ctx, intake context.Context, gen *kafka.Generation) (assignments []worker.Assignment, partitions int, err error) {
 	var told said
 	for {
-		assignments, partitions, err = c.inherit(ctx, intake, gen)
-		if errors.Is(err, errNoTopic) {
+		// kafka-go ends a generation at once whose topic it does not find, so looking for it must outlast the intake.
+		var topics map[string]topic
+		topics, err = c.look(ctx, c.cfg.Topic)
+		if err == nil {
+			err = topics[c.cfg.Topic].err
+		}
+		if errors.Is(err, kafka.UnknownTopicOrPartition) {
 			if gone := c.deleted(ctx); errors.Is(gone, worker.ErrTopicGone) {
 				return nil, 0, gone
 			}
+		}
+		if err == nil {
+			partitions = len(topics[c.cfg.Topic].leaders)
+			assignments, err = c.inherit(intake, gen, topics[c.cfg.Topic].leaders)
 		}
 		switch {
 		case err == nil, errors.Is(err, errNoStart), errors.Is(err, errUnanswered):
@@ -48,19 +53,8 @@ func (c *Cluster) assign(ctx, intake context.Context, gen *kafka.Generation) (as
 	}
 }
 
-func (c *Cluster) inherit(ctx, intake context.Context, gen *kafka.Generation) ([]worker.Assignment, int, error) {
-	// kafka-go ends a generation at once whose topic it does not find, so looking for it must outlast the intake.
-	topics, err := c.look(ctx, c.cfg.Topic)
-	ctx = intake
-	if err != nil {
-		return nil, 0, err
-	}
-	if err := topics[c.cfg.Topic].err; errors.Is(err, kafka.UnknownTopicOrPartition) {
-		return nil, 0, errNoTopic
-	} else if err != nil {
-		return nil, 0, err
-	}
-	leaders := topics[c.cfg.Topic].leaders
+// inherit asks the group and the leaders about the generation's partitions, once.
+func (c *Cluster) inherit(ctx context.Context, gen *kafka.Generation, leaders []int32) ([]worker.Assignment, error) {
 	var mine []int32
 	for _, a := range gen.Assignments[c.cfg.Topic] {
 		mine = append(mine, int32(a.ID))
@@ -69,23 +63,23 @@ func (c *Cluster) inherit(ctx, intake context.Context, gen *kafka.Generation) ([
 
 	committed, err := c.committed(ctx, len(leaders))
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if len(committed) == 0 {
 		if err := c.decide(ctx, gen, leaders, mine); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if committed, err = c.committed(ctx, len(leaders)); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
 	first, err := c.offsets(ctx, leaders, mine, atFirst)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	end, err := c.offsets(ctx, leaders, mine, atEnd)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	assignments := make([]worker.Assignment, 0, len(mine))
 	for _, p := range mine {
@@ -98,7 +92,7 @@ func (c *Cluster) inherit(ctx, intake context.Context, gen *kafka.Generation) ([
 		}
 		assignments = append(assignments, a)
 	}
-	return assignments, len(leaders), nil
+	return assignments, nil
 }
 
 // errNoStart is what Run returns when nobody has said where a new group begins.

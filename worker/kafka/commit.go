@@ -38,7 +38,7 @@ func (g *generation) Commit(ctx context.Context, commits map[int32]worker.Commit
 	}
 	if len(tooLarge) > 0 {
 		slices.Sort(tooLarge)
-		return &worker.MetadataTooLarge{Partitions: tooLarge}
+		return &worker.MetadataTooLargeError{Partitions: tooLarge}
 	}
 	return nil
 }

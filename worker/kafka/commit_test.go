@@ -88,7 +88,7 @@ func TestIntegrationCommitWithTooMuchMetadataStoresTheOthers(t *testing.T) {
 	}
 	l := run(t, c).settled(3)
 	err := l.gen.Commit(t.Context(), map[int32]worker.Commit{0: {Offset: 1}, 1: {Offset: 2, Metadata: strings.Repeat("x", 4097)}, 2: {Offset: 3}})
-	if large, ok := errors.AsType[*worker.MetadataTooLarge](err); !ok || !slices.Equal(large.Partitions, []int32{1}) {
+	if large, ok := errors.AsType[*worker.MetadataTooLargeError](err); !ok || !slices.Equal(large.Partitions, []int32{1}) {
 		t.Fatalf("commit: %v, want metadata too large for partition 1", err)
 	}
 	if got, want := k.Marks(c.cfg.Group, c.cfg.Topic), (map[int32]int64{0: 1, 1: 0, 2: 3}); !maps.Equal(got, want) {

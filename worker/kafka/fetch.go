@@ -138,5 +138,5 @@ func (c *Cluster) outOfRange(ctx context.Context, partition int32, offset int64)
 	if start[partition] <= offset && offset <= end[partition] {
 		return kafka.OffsetOutOfRange // it was, but is no more: a new leader catching up
 	}
-	return &worker.OutOfRange{Partition: partition, Offset: offset, Start: start[partition], End: end[partition]}
+	return &worker.OutOfRangeError{Partition: partition, Offset: offset, Start: start[partition], End: end[partition]}
 }

@@ -111,7 +111,7 @@ func TestIntegrationFetchLeavesOutAbortedTransactions(t *testing.T) {
 		if clients[i], err = k.Client(kgo.TransactionalID(k.Name("producer")), kgo.ProducerLinger(0)); err != nil {
 			t.Fatal(err)
 		}
-		defer clients[i].Close()
+		t.Cleanup(clients[i].Close)
 	}
 	committed := map[string]bool{}
 	write := func(i int, value string) {
@@ -278,8 +278,8 @@ func TestIntegrationFetchTellsWhatTheLogHolds(t *testing.T) {
 	}
 	for _, offset := range []int64{3, 500} {
 		_, err := reader(c).Fetch(t.Context(), 0, offset)
-		got, ok := errors.AsType[*worker.OutOfRange](err)
-		if want := (worker.OutOfRange{Offset: offset, Start: 7, End: 20}); !ok || *got != want {
+		got, ok := errors.AsType[*worker.OutOfRangeError](err)
+		if want := (worker.OutOfRangeError{Offset: offset, Start: 7, End: 20}); !ok || *got != want {
 			t.Errorf("fetch at %d: %v, want %v", offset, err, &want)
 		}
 	}

@@ -1,13 +1,15 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"consent-worker/worker"
 )
@@ -24,6 +26,9 @@ var (
 type Live func(ctx context.Context, gen worker.Generation) error
 
 var errItself = errors.New("the life ended by itself")
+
+// passing are the errors of a life that another generation mends.
+var passing = []error{worker.ErrFenced, ErrRebalance, ErrStopped, errUnanswered}
 
 const (
 	quickest   = time.Second     // for a generation without partitions to end: see brake
@@ -43,8 +48,18 @@ func (c *Cluster) Run(ctx context.Context, live func(ctx context.Context, gen wo
 		}
 		return err
 	}
+	var farewells sync.WaitGroup // of names that kafka-go has given up
+	defer farewells.Wait()
+	names, stop := context.WithCancel(ctx)
+	defer stop()
+	say := func(member string) {
+		farewells.Go(func() {
+			for c.goodbye(names, member) != nil && pause(names, time.Second) {
+			}
+		})
+	}
 	for ctx.Err() == nil {
-		if err := c.join(ctx, live); err != nil {
+		if err := c.join(ctx, live, say); err != nil {
 			return err
 		}
 	}
@@ -58,10 +73,14 @@ type membership struct {
 	group  *kafka.ConsumerGroup
 	member string        // the id that the coordinator gave us; empty when only kafka-go could know it
 	left   chan struct{} // closed by leave, when kafka-go cannot join any more
+
+	// farewell lets the group know, as soon as a coordinator listens, that a member is gone for good. Until it knows
+	// it waits for that member in every rebalance, for a session timeout.
+	farewell func(member string)
 }
 
 // join is one membership: it lasts until ctx ends, an error is for good, or a commit got no answer.
-func (c *Cluster) join(ctx context.Context, live Live) error {
+func (c *Cluster) join(ctx context.Context, live Live, farewell func(member string)) error {
 	conns := newConnections(c.cfg.Dial)
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID: c.cfg.Group, Brokers: c.cfg.Brokers, Topics: []string{c.cfg.Topic},
@@ -75,7 +94,7 @@ func (c *Cluster) join(ctx context.Context, live Live) error {
 	if err != nil {
 		return err
 	}
-	m := &membership{c: c, conns: conns, group: group, left: make(chan struct{})}
+	m := &membership{c: c, conns: conns, group: group, left: make(chan struct{}), farewell: farewell}
 	defer m.leave()
 	var told said
 	for {
@@ -87,7 +106,10 @@ func (c *Cluster) join(ctx context.Context, live Live) error {
 			if errors.Is(err, kafka.RebalanceInProgress) {
 				continue // another member came or went meanwhile: kafka-go joins again
 			}
-			m.member = "" // kafka-go has left the group; it will join as somebody else
+			if m.member != "" {
+				m.farewell(m.member) // kafka-go may have tried; it will join as somebody else
+				m.member = ""
+			}
 			if told.changed(because(err)) {
 				c.log.Warn("joining the group", slog.String("group", c.cfg.Group), slog.String("reason", told.last))
 			}
@@ -123,18 +145,41 @@ func (m *membership) leave() {
 		late := time.AfterFunc(m.c.cfg.Drain+closeGrace, m.conns.cut)
 		defer late.Stop()
 	} else {
-		ctx, cancel := context.WithTimeout(context.Background(), m.c.cfg.timeout())
-		defer cancel()
-		_, err := m.c.client.LeaveGroup(ctx, &kafka.LeaveGroupRequest{
-			GroupID: m.c.cfg.Group, Members: []kafka.LeaveGroupRequestMember{{ID: m.member}},
-		})
-		if err != nil {
-			m.c.log.Warn("leaving the group; the others wait for the session timeout", slog.String("reason", because(err)))
+		if err := m.c.goodbye(context.Background(), m.member); err != nil {
+			m.c.log.Warn("the group could not be left", slog.String("group", m.c.cfg.Group), slog.String("reason", because(err)))
+			m.farewell(m.member)
 		}
 		m.conns.cut()
 	}
 	close(m.left)
 	_ = m.group.Close()
+}
+
+// goodbye takes a member out of the group. That it was not in it is no error. (The errors of Client.LeaveGroup cannot
+// be read: it takes the throttle time for the error code.)
+func (c *Cluster) goodbye(ctx context.Context, member string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeout())
+	defer cancel()
+	found, err := c.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{Key: c.cfg.Group, KeyType: kafka.CoordinatorKeyTypeConsumer})
+	if err != nil {
+		return err
+	}
+	if found.Error != nil {
+		return found.Error
+	}
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group, req.MemberID = c.cfg.Group, member
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID = member
+	req.Members = append(req.Members, m)
+	res, err := exchange[*kmsg.LeaveGroupResponse](ctx, c, req, broker(int32(found.Coordinator.NodeID)))
+	if err != nil {
+		return err
+	}
+	if res.ErrorCode != 0 && kafka.Error(res.ErrorCode) != kafka.UnknownMemberId {
+		return kafka.Error(res.ErrorCode)
+	}
+	return nil
 }
 
 // life is one generation, from the assignment to the end of the drain. ended is over when kafka-go has learnt that the
@@ -150,21 +195,24 @@ func (c *Cluster) life(ctx, ended context.Context, gen *kafka.Generation, live L
 	g.assignments, g.partitions, err = c.assign(ctx, intake, gen)
 	if err == nil {
 		c.log.Info("generation begins", slog.Int("generation", int(gen.ID)), slog.Int("assigned", len(g.assignments)), slog.Int("of", g.partitions))
+		var idle sync.WaitGroup // ends with the intake
 		if len(g.assignments) == 0 {
-			go c.watchIdle(intake, cancel) // ends with intake
+			idle.Go(func() { c.watchIdle(intake, cancel) })
 		}
 		err = live(intake, g)
-		c.log.Info("generation over", slog.Int("generation", int(gen.ID)), slog.Any("cause", cmp.Or(context.Cause(intake), errItself)))
+		cancel(errItself) // says nothing new if the intake has ended before
+		idle.Wait()
+		c.log.Info("generation over", slog.Int("generation", int(gen.ID)), slog.Any("cause", context.Cause(intake)))
 	}
 
 	switch cause := context.Cause(intake); {
 	case errors.Is(cause, worker.ErrTopicGone):
 		return true, cause
-	case g.unanswered.Load(), errors.Is(err, errUnanswered):
-		c.log.Warn("a commit got no answer; joining as another member")
-		return true, nil
-	case err != nil && !errors.Is(err, worker.ErrFenced) && !errors.Is(err, ErrRebalance) && !errors.Is(err, ErrStopped):
+	case err != nil && !slices.ContainsFunc(passing, func(e error) bool { return errors.Is(err, e) }):
 		return true, err
+	case g.unanswered.Load(), errors.Is(err, errUnanswered):
+		c.log.Warn("a commit got no answer; joining as another member", slog.String("group", c.cfg.Group))
+		return true, nil
 	case ctx.Err() != nil:
 		return true, nil
 	}

@@ -70,7 +70,7 @@ type member struct {
 
 func run(t testing.TB, c *Cluster) *member {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(t.Context())
 	m := &member{t: t, stop: stop, lives: make(chan *life), over: make(chan error, 1)}
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -274,7 +274,7 @@ func header(r *kgo.Record, key string) string {
 }
 
 func TestIntegrationPipelineCarriesASteadyFlow(t *testing.T) {
-	pipeline(t, 3, func(t *testing.T, p *pipe) {
+	pipeline(t, 3, func(_ *testing.T, p *pipe) {
 		m := p.start()
 		for i := range 5 {
 			p.write(p.crowd(uint64(i), 400))
@@ -300,7 +300,7 @@ func TestIntegrationPipelineBuriesPartialErrors(t *testing.T) {
 }
 
 func TestIntegrationPipelineFindsPoison(t *testing.T) {
-	pipeline(t, 3, func(t *testing.T, p *pipe) {
+	pipeline(t, 3, func(_ *testing.T, p *pipe) {
 		p.sim.Inject(hubspottest.Fault{Effect: hubspottest.Poison(hubspottest.ByNothing), Inputs: guilty})
 		m := p.start()
 		p.write(p.crowd(1, 1500))
@@ -347,7 +347,7 @@ func TestIntegrationPipelineLosesNothingWhileReplicasComeAndGo(t *testing.T) {
 		produced := make(chan error, 1)
 		go func() { // the producer; ends when all is written
 			for i := range 40 {
-				if err := p.k.Produce(context.Background(), p.crowd(uint64(i), 100)...); err != nil {
+				if err := p.k.Produce(t.Context(), p.crowd(uint64(i), 100)...); err != nil {
 					produced <- err
 					return
 				}

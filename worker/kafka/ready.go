@@ -92,7 +92,7 @@ func (c *Cluster) compareSizes(ctx context.Context) {
 	events, letters := size[c.cfg.Topic], size[c.cfg.DeadLetterTopic]
 	if events > 0 && letters > 0 && letters < events+headerRoom {
 		c.log.Warn("the dead-letter topic takes smaller records than an event with its headers may need; larger ones will go without their value",
-			slog.String("topic", c.cfg.DeadLetterTopic), slog.Int(name, letters), slog.Int("wanted", events+headerRoom))
+			slog.String("topic", c.cfg.DeadLetterTopic), slog.Int("max_message_bytes", letters), slog.Int("wanted", events+headerRoom))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -134,6 +135,25 @@ func TestRunTellsOnceWhyItCannotJoin(t *testing.T) {
 		m.next()
 		if n := strings.Count(log.String(), "joining the group"); n != 1 || refused.Hits() != 30 {
 			t.Errorf("told %d times of %d refusals, want once of 30:\n%s", n, refused.Hits(), log)
+		}
+	})
+}
+
+// kafka-go gives up its name when a coordinator refuses its JoinGroup. The group would wait for that name.
+func TestRunSaysGoodbyeForNamesThatKafkaGoForgot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, cfg := virtual(t, 1)
+		m := run(t, open(t, cfg))
+		l := m.next()
+		k.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.NotCoordinator})
+		k.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.LeaveGroup}, Err: kerr.NotCoordinator, TopLevel: true, Count: 3})
+		began := time.Now()
+		l.finish(nil)
+		if l := m.next(); len(l.gen.Assignments()) != 1 {
+			t.Errorf("assigned %v", l.gen.Assignments())
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("it took %v, want much less than the session timeout", took)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package kafkatest
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -89,9 +90,7 @@ func (c *Cluster) NewTopic(name string, partitions int, config ...map[string]str
 	c.tb.Helper()
 	all := map[string]string{}
 	for _, m := range config {
-		for k, v := range m {
-			all[k] = v
-		}
+		maps.Copy(all, m)
 	}
 	c.must(c.CreateTopic(c.tb.Context(), name, partitions, all))
 }
