@@ -159,13 +159,8 @@ func (g *generation) Fetch(ctx context.Context, p int32, offset int64) (Fetched,
 	defer wait.Stop()
 	for {
 		g.w.mu.Lock()
-		log, grown, fault := g.w.log[p], g.w.grown, g.w.fetchFault
+		log, grown := g.w.log[p], g.w.grown
 		g.w.mu.Unlock()
-		if fault != nil {
-			if err := fault(p); err != nil {
-				return Fetched{}, err
-			}
-		}
 		if end := int64(len(log)); offset < end {
 			to := min(end, offset+500)
 			return Fetched{Records: slices.Clone(log[offset:to]), Next: to, End: end}, nil
@@ -211,17 +206,14 @@ func (g *generation) Commit(_ context.Context, commits map[int32]Commit) error {
 func (w *world) Bury(ctx context.Context, letters []DeadLetter) error {
 	for {
 		w.mu.Lock()
-		fault := w.buryFault
-		w.mu.Unlock()
 		var err error
-		if fault != nil {
-			err = fault()
+		if w.buryFault != nil {
+			err = w.buryFault()
 		}
 		if err == nil || errors.Is(err, errLate) {
-			w.mu.Lock()
 			w.letters = append(w.letters, letters...)
-			w.mu.Unlock()
 		}
+		w.mu.Unlock()
 		if err == nil {
 			return nil
 		}
