@@ -12,6 +12,7 @@
 //	gate.go      whether a request may go out now: pace, breaker, holds
 //	judge.go     what an answer says of each input; reaction.go sorts the answers as a whole
 //	settle.go    what becomes of the inputs then
+//	commit.go    when the marks are committed, and what an answer to that means
 //	progress.go  what a life leaves behind in the metadata of its commits
 //	observe.go   what is told about all this
 //

@@ -80,11 +80,6 @@ type burial struct {
 	err error
 }
 
-type commit struct {
-	marks map[int32]mark
-	err   error
-}
-
 // Run carries the events of one generation to HubSpot until ctx ends, which is the end of the generation or of the
 // process: then it reads nothing more, sends nothing more, waits for the requests in flight for at most the drain timeout
 // while it goes on committing, commits once more and lets go of the rest. Memory holds nothing that Kafka cannot give
@@ -305,71 +300,6 @@ func (l *life) rest(b burial) {
 	if l.work.Err() == nil {
 		l.Logger.Error("dead letters are not acknowledged; trying again", slog.Any("error", b.err))
 	}
-}
-
-// commit commits the marks: on the tick, before a window comes to its end, and once before anything is sent.
-func (l *life) commit(now time.Time) {
-	tick := !now.Before(l.nextCommit)
-	if l.committing || l.noCommit || len(l.readers) == 0 || !tick && (l.draining || !l.ledger.Urgent()) {
-		return
-	}
-	l.nextCommit = now.Add(l.CommitEvery)
-	if tick && !l.draining && !l.ledger.Changed() {
-		return
-	}
-	l.startCommit(l.ledger.Marks(now, false))
-}
-
-func (l *life) startCommit(marks map[int32]mark) {
-	commits := make(map[int32]Commit, len(marks))
-	for id, m := range marks {
-		if l.bare[id] {
-			m.Gaps = nil
-		}
-		commits[id] = Commit{Offset: m.offset, Metadata: m.encode(m.offset)}
-	}
-	l.committing = true
-	l.tasks.Go(func() { // one commit; ends with its answer or its timeout
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.work), l.CommitTimeout)
-		defer cancel()
-		l.commits <- commit{marks, l.gen.Commit(ctx, commits)}
-	})
-}
-
-// committed takes the answer to a commit. One that got none may land late, and must not land after a newer one: the life
-// ends without another commit.
-func (l *life) committed(c commit) {
-	l.committing = false
-	now := time.Now()
-	if large, ok := errors.AsType[*MetadataTooLargeError](c.err); ok && !l.bare[large.Partitions[0]] {
-		for _, id := range large.Partitions {
-			l.bare[id] = true
-			l.Logger.Warn("the broker refuses the metadata of a commit; committing without the gaps", slog.Int("partition", int(id)))
-		}
-		l.startCommit(c.marks)
-		return
-	}
-	switch {
-	case c.err == nil && len(l.bare) > 0:
-		l.Observer.Committed(CommitTrimmed)
-	case c.err == nil:
-		l.Observer.Committed(CommitAcknowledged)
-	case errors.Is(c.err, ErrFenced):
-		l.Observer.Committed(CommitFenced)
-		l.Logger.Warn("the group has moved on; letting go of what is in flight", slog.Int("generation", int(l.gen.ID())))
-		l.noCommit = true
-		l.drain()
-		l.stopWork()
-		return
-	default:
-		l.Observer.Committed(CommitUnanswered)
-		l.Logger.Warn("a commit got no answer; the generation ends", slog.Any("error", c.err))
-		l.noCommit = true
-		l.drain()
-		return
-	}
-	l.commitAt = now
-	l.ledger.Committed(c.marks)
 }
 
 // drain begins the end of the life.
