@@ -42,8 +42,9 @@ type chain struct {
 	opt      *entry // the newest unsettled withdrawal
 	busy     bool   // one of them is flying or burying
 	place    place
-	version  int32 // of place: an older mention of the chain in a queue is void
-	silenced int64 // seq of the newest withdrawal that was settled while the chain lived
+	at       time.Time // until when, inTime
+	version  int32     // of place: an older mention of the chain in a queue is void
+	silenced int64     // seq of the newest withdrawal that was settled while the chain lived
 	shades   []shade
 }
 
@@ -140,7 +141,8 @@ func (c *chain) shadow(e *entry, now time.Time) time.Time {
 }
 
 // shade notes that the request which carried e may be applied until then.
-func (c *chain) shade(e *entry, until time.Time) {
+func (c *chain) shade(e *entry, now, until time.Time) {
+	c.lift(now)
 	for i := range c.shades {
 		if c.shades[i].seq == e.seq {
 			c.shades[i].until = until

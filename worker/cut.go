@@ -53,11 +53,11 @@ func (l *Ledger) put(now time.Time, c *chain) {
 			where = inGrants
 		}
 	}
-	if where == c.place && where != inTime {
+	if where == c.place && (where != inTime || at.Equal(c.at)) {
 		return
 	}
 	l.leave(c)
-	c.place = where
+	c.place, c.at = where, at
 	switch where {
 	case inGrants:
 		l.ready[Grant]++
@@ -72,7 +72,7 @@ func (l *Ledger) put(now time.Time, c *chain) {
 		}
 		l.single.push(mention{rank, c, c.version})
 	case inTime:
-		l.timed.push(mention{at.UnixNano(), c, c.version})
+		l.timed.push(mention{l.since(at), c, c.version})
 	case inPartition:
 		e.part.held = append(e.part.held, c)
 	}
@@ -92,20 +92,22 @@ func (l *Ledger) leave(c *chain) {
 
 // wake puts the chains whose time has come where they belong now.
 func (l *Ledger) wake(now time.Time) {
-	for l.timed.first() != nil && l.timed[0].rank <= now.UnixNano() {
+	for l.timed.first() != nil && l.timed[0].rank <= l.since(now) {
 		c := l.timed.pop().chain
 		c.place = nowhere
 		l.put(now, c)
 	}
-	if now.Before(l.born.Add(earlyWithdrawal)) {
+	if l.early || now.Before(l.born.Add(earlyWithdrawal)) {
 		return
 	}
+	l.early = true // from now on no withdrawal is held by its partition
 	for _, p := range l.partitions {
-		if !p.ahead && len(p.held) > 0 {
-			l.release(now, p)
-		}
+		l.release(now, p)
 	}
 }
+
+// since is a time on the one clock of the ledger: the monotonic one, which no correction of the wall clock moves.
+func (l *Ledger) since(t time.Time) int64 { return int64(t.Sub(l.born)) }
 
 // Due returns when the next batch is due: now or earlier when it is; the zero time when nothing waits for company or
 // for a time.
@@ -130,9 +132,9 @@ func (l *Ledger) Due(now time.Time) time.Time {
 		sooner(c.oldest.admitted.Add(l.limits.Linger))
 	}
 	if l.timed.first() != nil {
-		sooner(time.Unix(0, l.timed[0].rank))
+		sooner(l.born.Add(time.Duration(l.timed[0].rank)))
 	}
-	if early := l.born.Add(earlyWithdrawal); now.Before(early) {
+	if early := l.born.Add(earlyWithdrawal); !l.early {
 		for _, p := range l.partitions {
 			if len(p.held) > 0 {
 				sooner(early)
@@ -153,14 +155,17 @@ func (l *Ledger) Cut(now time.Time, n int) *Batch {
 	var origin int64
 	fresh := l.ready[Withdrawal]+l.ready[Grant] > 0
 	l.lone = !l.lone || !fresh
+	if n < l.limits.BatchSize && l.ready[Withdrawal] > 0 {
+		l.lone = false // a small batch is a probe: an opt-out if there is one
+	}
 	if l.lone {
-		chosen, origin = l.isolated(now)
+		chosen, origin = l.isolated(now, n)
 	}
 	if len(chosen) == 0 {
 		chosen = l.fill(now, min(n, l.limits.BatchSize))
 	}
 	if len(chosen) == 0 {
-		chosen, origin = l.isolated(now)
+		chosen, origin = l.isolated(now, n)
 	}
 	if len(chosen) == 0 {
 		return nil
@@ -179,8 +184,9 @@ func (l *Ledger) Cut(now time.Time, n int) *Batch {
 	return b
 }
 
-// isolated takes the next part of a refused request or, in turns, an input that goes alone; nil when there is neither.
-func (l *Ledger) isolated(now time.Time) (chosen []*entry, origin int64) {
+// isolated takes up to n of the next part of a refused request or, in turns, an input that goes alone; nil when there is
+// neither.
+func (l *Ledger) isolated(now time.Time, n int) (chosen []*entry, origin int64) {
 	c := l.single.first()
 	l.singly = c != nil && (!l.singly || len(l.groups) == 0)
 	if l.singly {
@@ -189,9 +195,13 @@ func (l *Ledger) isolated(now time.Time) (chosen []*entry, origin int64) {
 	for len(l.groups) > 0 {
 		g := l.groups[0]
 		l.groups = l.groups[1:]
-		for _, e := range g.entries {
+		for i, e := range g.entries {
 			if e.state != waiting || !e.grouped {
 				continue
+			}
+			if len(chosen) == n {
+				l.groups = slices.Insert(l.groups, 0, group{g.entries[i:], g.origin})
+				break
 			}
 			if c := e.chain; c.busy || c.next() != e {
 				e.grouped = false // a newer word of the key goes instead

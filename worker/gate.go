@@ -182,25 +182,32 @@ func (g *Gate) Return(p *Pass) {
 // Report tells the gate what became of a request.
 func (g *Gate) Report(now time.Time, p *Pass, j *Judgement) {
 	g.inFlight--
+	// What was sent before the hold is no news about it: a burst of equal answers is one failure, not many in a row.
+	news := !p.at.Before(g.held)
+	nth := g.trials
+	if !news {
+		nth = max(0, nth-1)
+	}
+	hold := func(why Closure, d time.Duration) { g.hold(now, why, d, nth+1) }
 	if j.Limits.Known || j.Limits.DailyKnown {
 		g.limits = j.Limits
 	}
-	switch j.Reaction.health() {
+	switch j.health() {
 	case well:
 		p.done(nil)
 		g.refusals = 0
-		if !p.at.Before(g.held) { // what was sent before the hold says nothing about it
+		if news {
 			g.until, g.why, g.trials = time.Time{}, "", 0
 		}
 	case ill:
 		p.done(errFault)
-		g.hold(now, ClosedBackoff, fullJitter(min(g.cfg.Open, 100*time.Millisecond<<min(g.trials, 10))))
+		hold(ClosedBackoff, fullJitter(min(g.cfg.Open, 100*time.Millisecond<<min(nth, 10))))
 	default:
 		p.done(errNeutral)
 	}
 	if j.Reaction == ReactionRefused && !j.Suspect { // a known suspect that is refused again is no news
 		if g.refusals++; g.refusals >= lifeless {
-			g.hold(now, ClosedLifeless, min(lifelessHold, growing(g.trials)))
+			hold(ClosedLifeless, min(lifelessHold, growing(nth)))
 		}
 	}
 	if why, d := j.Reaction.closure(); why != "" {
@@ -208,16 +215,15 @@ func (g *Gate) Report(now time.Time, p *Pass, j *Judgement) {
 		case j.RetryAfter > 0:
 			d = min(j.RetryAfter, maxHold)
 		case d == 0:
-			d = growing(g.trials)
+			d = growing(nth)
 		}
-		g.hold(now, why, d)
+		hold(why, d)
 	}
 }
 
 // hold closes the gate for d, or longer if it is closed longer already.
-func (g *Gate) hold(now time.Time, why Closure, d time.Duration) {
-	g.trials++
-	g.held = now
+func (g *Gate) hold(now time.Time, why Closure, d time.Duration, trials int) {
+	g.held, g.trials = now, max(g.trials, trials)
 	if until := now.Add(d); until.After(g.until) {
 		g.until, g.why = until, why
 	}

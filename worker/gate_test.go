@@ -161,3 +161,21 @@ func TestGateReportsEveryMistakeOfItsConfiguration(t *testing.T) {
 		t.Error("limits of which nobody has heard")
 	}
 }
+
+func TestGateTakesABurstOfEqualAnswersForOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := testGate(t, 1000)
+		g.Begin(time.Now(), 1)
+		passes := make([]*Pass, 8)
+		for i := range passes {
+			passes[i] = next(g)
+		}
+		time.Sleep(time.Second)
+		for _, p := range passes {
+			g.Report(time.Now(), p, ofReaction(ReactionUnauthorized))
+		}
+		if _, _, at := g.Try(time.Now(), 100); time.Until(at) != time.Second {
+			t.Errorf("eight answers of one moment hold for %v, want 1s", time.Until(at))
+		}
+	})
+}

@@ -26,6 +26,7 @@ const earlyWithdrawal = 3 * time.Second
 type Ledger struct {
 	limits     Limits
 	born       time.Time
+	early      bool // the time is over for which withdrawals wait for the read-ahead
 	open       bool // a first commit of this life is acknowledged: something may be sent
 	partitions []*partition
 	byID       map[int32]*partition

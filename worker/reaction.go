@@ -99,8 +99,11 @@ const (
 	ill
 )
 
-func (r Reaction) health() health {
-	switch r {
+func (j *Judgement) health() health {
+	if j.Reaction == ReactionUnaccounted && len(j.Verdicts) == 1 {
+		return neutral // alone: as likely the input's fault, against which it counts
+	}
+	switch j.Reaction {
 	case ReactionAccepted, ReactionPartial:
 		return well
 	case ReactionUnaccounted, ReactionUnavailable, ReactionUnanswered, ReactionUnreachable:

@@ -95,6 +95,9 @@ func Run(ctx context.Context, cfg Config, gen Generation) error {
 	wake := time.NewTimer(0)
 	defer wake.Stop()
 	for {
+		if l.intake.Err() != nil {
+			l.drain()
+		}
 		now := time.Now()
 		l.readOn()          // every partition whose window has room
 		l.bury(now)         // a crash after this and before the commit buries the same event twice: at least once

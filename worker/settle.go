@@ -12,7 +12,7 @@ func (l *Ledger) Settle(now time.Time, b *Batch, j *Judgement) {
 	for _, e := range b.entries {
 		e.state, e.chain.busy = waiting, false
 		if j.Unanswered {
-			e.chain.shade(e, now.Add(l.limits.Afterlife))
+			e.chain.shade(e, now, now.Add(l.limits.Afterlife))
 		}
 	}
 	switch {
@@ -22,6 +22,9 @@ func (l *Ledger) Settle(now time.Time, b *Batch, j *Judgement) {
 		l.judged(now, b, j)
 	}
 	for _, e := range b.entries {
+		if e.state == waiting && e.event.Class() == Grant && e.seq < e.chain.silenced {
+			l.settle(e, Superseded) // a withdrawal that an earlier life settled was read while it was in flight
+		}
 		l.put(now, e.chain)
 	}
 }
@@ -65,11 +68,12 @@ func (l *Ledger) written(now time.Time, e *entry) {
 	l.supersede(older, false)
 }
 
-// supersede settles e and all inputs under it; with grantsOnly the withdrawals among them stay owed.
+// supersede settles e and all inputs under it but the one in flight, if there is one; with grantsOnly the withdrawals
+// among them stay owed.
 func (l *Ledger) supersede(e *entry, grantsOnly bool) {
 	for e != nil {
 		older := e.older
-		if !grantsOnly || e.event.Class() == Grant {
+		if e.state == waiting && (!grantsOnly || e.event.Class() == Grant) {
 			l.settle(e, Superseded)
 		}
 		e = older

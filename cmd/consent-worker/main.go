@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -38,7 +39,7 @@ func main() {
 		stop()
 		<-signals
 		// Not left to the system: process 1 of a container outlives a signal that nobody handles.
-		fmt.Fprintln(os.Stderr, "consent-worker: a second signal: ended without draining")
+		say(os.Stderr, "consent-worker: a second signal: ended without draining\n")
 		os.Exit(1)
 	}()
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 		kong.ValueFormatter(describe), kong.Resolvers(environment(env)),
 	)
 	if err != nil {
-		fmt.Fprintln(stderr, "consent-worker:", err)
+		say(stderr, "consent-worker: %v\n", err)
 		return 1
 	}
 	parsed, err := parser.Parse(args)
@@ -64,26 +65,29 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	case exited >= 0: // help was asked for
 		return exited
 	case err != nil:
-		fmt.Fprintf(stderr, "consent-worker: %s\nTry consent-worker --help.\n", withoutValues(err, args))
+		say(stderr, "consent-worker: %s\nTry consent-worker --help.\n", withoutValues(err, args))
 		return 2
 	}
 	if parsed.Command() == "version" {
-		fmt.Fprintln(stdout, "consent-worker", currentVersion())
+		say(stdout, "consent-worker %s\n", currentVersion())
 		return 0
 	}
 	cfg, err := c.Run.check()
 	if err != nil {
-		fmt.Fprintf(stderr, "consent-worker: the configuration cannot be used:\n%v\nTry consent-worker run --help.\n", err)
+		say(stderr, "consent-worker: the configuration cannot be used:\n%v\nTry consent-worker run --help.\n", err)
 		return 2
 	}
 	log := logger(cfg, stderr)
 	if err := carry(ctx, cfg, log); err != nil {
-		log.Error("failed", "error", err)
+		log.LogAttrs(context.WithoutCancel(ctx), slog.LevelError, "failed", slog.Any("error", err))
 		return 1
 	}
 	log.Info("stopped as asked")
 	return 0
 }
+
+// say writes to people. Where that fails there is nobody left to tell.
+func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // withoutValues is the text of a usage error. Such texts quote the command line, and a word of it may be a secret that
 // strayed; what is too short for one stays readable.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -65,8 +66,16 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-// start runs the command as a process of its own and waits until it is ready.
+// start runs the command as a process of its own and keeps its log.
 func (s *scene) start() *exec.Cmd {
+	s.t.Helper()
+	log := new(bytes.Buffer)
+	s.logs = append(s.logs, log)
+	return s.launch(log)
+}
+
+// launch runs the command as a process of its own.
+func (s *scene) launch(log io.Writer) *exec.Cmd {
 	s.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -75,9 +84,7 @@ func (s *scene) start() *exec.Cmd {
 	s.adminOfLatest = freeAddr(s.t)
 	cmd := exec.Command(self, "run")
 	cmd.Env = append(os.Environ(), append(s.env, "ADMIN_ADDR="+s.adminOfLatest)...)
-	log := new(bytes.Buffer)
 	cmd.Stdout, cmd.Stderr = log, log
-	s.logs = append(s.logs, log)
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -137,14 +144,20 @@ func (s *scene) rest() {
 // waitInputs waits until HubSpot has applied n inputs in all.
 func (s *scene) waitInputs(n int) {
 	s.t.Helper()
+	s.wait(fmt.Sprintf("HubSpot has applied %d inputs", n), func() bool { return s.sim.Inputs() >= n })
+}
+
+// wait waits for the other process to have done something that only a look can tell.
+func (s *scene) wait(what string, done func() bool) {
+	s.t.Helper()
 	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for s.sim.Inputs() < n {
+	for !done() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			s.t.Fatalf("HubSpot applied %d inputs, want %d\n%s", s.sim.Inputs(), n, s.logs[len(s.logs)-1])
+			s.t.Fatalf("not after a minute: %s", what)
 		}
 	}
 }
@@ -293,42 +306,35 @@ func get(t *testing.T, url string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-func TestConfigurationListsEveryMistakeAtOnce(t *testing.T) {
-	t.Setenv("HUBSPOT_TOKEN", "very-secret")
-	t.Setenv("HUBSPOT_TOKEN_FILE", "/does/not/exist")
-	t.Setenv("WORKER_BATCH_SIZE", "many")
-	t.Setenv("WORKER_LINGER", "-1s")
-	t.Setenv("HUBSPOT_TIMEOUT", "20s")
-	t.Setenv("KAFKA_START", "soon")
-	t.Setenv("KAFKA_TOPIC", "same")
-	t.Setenv("KAFKA_DEAD_LETTER_TOPIC", "same")
-	t.Setenv("KAFKA_SASL_MECHANISM", "GUESS")
-	t.Setenv("LOG_FORMAT", "verse")
-	var out, err bytes.Buffer
-	if code := command(t.Context(), []string{"run"}, &out, &err); code != 2 {
-		t.Errorf("exit status %d, want 2", code)
+func TestIntegrationProcessEndsAtOnceOnASecondSignal(t *testing.T) {
+	s := newScene(t)
+	s.env = append(s.env, "HUBSPOT_TIMEOUT=50s", "WORKER_DRAIN_TIMEOUT=55s", "KAFKA_SESSION_TIMEOUT=2m") // the last of a name counts
+	hang := s.sim.Inject(hubspottest.Fault{Effect: hubspottest.Hang()})
+	s.crowd(100)
+	log, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, want := range []string{
-		"KAFKA_BROKERS: is missing", "HUBSPOT_TOKEN: is given twice", "HUBSPOT_TOKEN_FILE:", `WORKER_BATCH_SIZE: "many"`, "WORKER_LINGER: -1s",
-		"WORKER_DRAIN_TIMEOUT: 15s must be above", "KAFKA_START", "KAFKA_DEAD_LETTER_TOPIC: must not be", "KAFKA_SASL_MECHANISM", "LOG_FORMAT",
-	} {
-		if !strings.Contains(err.String(), want) {
-			t.Errorf("no %q in\n%s", want, err.String())
-		}
-	}
-	if strings.Contains(err.String(), "very-secret") || out.Len() > 0 {
-		t.Errorf("output %q, errors %q", out.String(), err.String())
-	}
-}
+	defer func() { _ = log.Close() }()
+	cmd := s.launch(write)
+	_ = write.Close() // the process has its own
+	s.wait("a request hangs", func() bool { return hang.Struck() > 0 })
 
-func TestCommandExplainsItself(t *testing.T) {
-	for args, want := range map[string]string{"--help": "opt-outs first", "run --help": "$HUBSPOT_RATE_LIMIT", "version": "consent-worker"} {
-		var out, err bytes.Buffer
-		if code := command(t.Context(), strings.Fields(args), &out, &err); code != 0 || !strings.Contains(out.String(), want) {
-			t.Errorf("%s: exit status %d, %s%s", args, code, out.String(), err.String())
-		}
+	began := time.Now()
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	lines := bufio.NewScanner(log)
+	for lines.Scan() && !strings.Contains(lines.Text(), "asked to stop") {
+		continue
 	}
-	if code := command(t.Context(), []string{"dance"}, io.Discard, io.Discard); code != 2 {
-		t.Errorf("exit status %d for a command that is none, want 2", code)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	var last string
+	for lines.Scan() {
+		last = lines.Text()
+	}
+	if code := s.end(cmd); code != 1 || time.Since(began) > 30*time.Second {
+		t.Errorf("exit status %d after %v, want 1 at once", code, time.Since(began))
+	}
+	if !strings.Contains(last, "a second signal") {
+		t.Errorf("the last word is %q", last)
 	}
 }

@@ -38,7 +38,7 @@ func carry(ctx context.Context, cfg config, log *slog.Logger) error {
 	}
 	defer stopAdmin() // last: whoever watches sees the drain
 	tellStart(ctx, cfg, admin, log)
-	defer context.AfterFunc(ctx, func() { log.Info("asked to stop; draining", "at_most", cfg.worker.Drain) })()
+	defer tellStop(ctx, cfg.worker.Drain, log)()
 
 	life := cfg.worker
 	life.HubSpot, life.DeadLetters, life.Gate, life.Observer, life.Logger = client, cluster, gate, m, log
@@ -62,6 +62,20 @@ func tellStart(ctx context.Context, cfg config, admin net.Addr, log *slog.Logger
 		slog.Int("window", cfg.worker.Window), slog.Duration("drain_timeout", cfg.worker.Drain), slog.String("admin", admin.String()))
 	if cfg.hubspot.Version == "v4" {
 		log.LogAttrs(ctx, slog.LevelWarn, "HubSpot supports v4 until 30 March 2027; HUBSPOT_API_VERSION=2026-09 has the same requests and answers")
+	}
+}
+
+// tellStop logs that ctx has ended, when it does. The function it returns ends that, and waits for a line under way.
+func tellStop(ctx context.Context, drain time.Duration, log *slog.Logger) (end func()) {
+	told := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(told)
+		log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "asked to stop; draining", slog.Duration("at_most", drain))
+	})
+	return func() {
+		if !cancel() {
+			<-told
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -90,6 +91,13 @@ func describe(v *kong.Value) string {
 	}
 	return fmt.Sprintf("%s ($%s).", strings.TrimSuffix(v.Help, "."), variable(v.Flag))
 }
+
+var (
+	_ encoding.TextUnmarshaler = (*duration)(nil)
+	_ encoding.TextUnmarshaler = (*number)(nil)
+	_ kong.BoolMapperValue     = (*toggle)(nil)
+	_ encoding.TextUnmarshaler = (*level)(nil)
+)
 
 // duration is a time.Duration of the command line.
 type duration struct {
