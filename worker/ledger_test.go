@@ -145,15 +145,15 @@ func TestLedgerIsDueByLingerAndSooner(t *testing.T) {
 		t.Errorf("an empty ledger is due at %v", due)
 	}
 	admit(t, l, now, 0, 0, "Sa")
-	if due := l.Due(now); due != now.Add(time.Second) {
+	if due := l.Due(now); !due.Equal(now.Add(time.Second)) {
 		t.Errorf("a grant is due after %v", due.Sub(now))
 	}
 	admit(t, l, now, 0, 1, "Ub")
-	if due := l.Due(now); due != now.Add(100*time.Millisecond) {
+	if due := l.Due(now); !due.Equal(now.Add(100 * time.Millisecond)) {
 		t.Errorf("a withdrawal is due after %v", due.Sub(now))
 	}
 	admit(t, l, now, 0, 2, "Sc")
-	if due := l.Due(now); due != now {
+	if due := l.Due(now); !due.Equal(now) {
 		t.Errorf("a full batch is due after %v", due.Sub(now))
 	}
 }
@@ -189,7 +189,7 @@ func TestLedgerLetsWithdrawalsWaitForTheReadAheadOnlySeconds(t *testing.T) {
 		a.First, a.Metadata, a.End = false, Progress{Reach: 50, Clean: true}.encode(0), 50
 	})
 	admit(t, l, now, 0, 0, "Sa", "Ub")
-	if due := l.Due(now); due != now.Add(earlyWithdrawal) {
+	if due := l.Due(now); !due.Equal(now.Add(earlyWithdrawal)) {
 		t.Errorf("due after %v", due.Sub(now))
 	}
 	wantWords(t, l.Cut(now.Add(earlyWithdrawal), 10), "Ub")

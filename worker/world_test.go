@@ -31,10 +31,9 @@ type world struct {
 	letters    []DeadLetter
 	facts      facts
 
-	commitFault func() error        // before a commit is stored; errLate: stored, but not answered
-	buryFault   func() error        // before letters are stored; errLate: stored, but not answered
-	fetchFault  func(p int32) error // instead of an answer
-	grown       chan struct{}       // closed when a partition grows
+	commitFault func() error  // before a commit is stored; errLate: stored, but not answered
+	buryFault   func() error  // before letters are stored; errLate: stored, but not answered
+	grown       chan struct{} // closed when a partition grows
 }
 
 var errLate = errors.New("stored, and then the connection was cut")
