@@ -5,7 +5,7 @@
 //
 //	source.go    what a generation of partitions and the dead-letter topic offer
 //	reader.go    fetch and decode, one goroutine for each partition
-//	event.go     what an event is, and what is wrong with one that is none
+//	event.go     what an event is, and what is wrong with one that is none; cloudevent.go takes it out of an envelope
 //	run.go       the loop: it owns the ledger and is the whole story of one life
 //	ledger.go    all inputs owed: admission, marks, reach; partition.go and chain.go are its parts
 //	cut.go       which inputs make the next batch

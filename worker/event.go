@@ -62,6 +62,7 @@ type fields struct {
 	Channel               hubspot.Channel    `json:"channel"`
 	LegalBasis            hubspot.LegalBasis `json:"legalBasis"`
 	LegalBasisExplanation string             `json:"legalBasisExplanation"`
+	envelope
 }
 
 // Decode reads a record. It never fails: what cannot be an input is an Event with a Cause.
@@ -75,12 +76,11 @@ func Decode(r Record) Event {
 		return e
 	}
 	var f fields
-	if err := json.Unmarshal(r.Value, &f); err != nil {
-		e.Cause = describe(err)
+	if e.Cause = f.read(r.Value); e.Cause != "" {
 		return e
 	}
-	if kind := jsontext.Value(r.Value).Kind(); kind != '{' {
-		e.Cause = "the value is not a JSON object"
+	e.Cause = f.unwrap(&e)
+	if e.Cause != "" {
 		return e
 	}
 	address := strings.TrimSpace(f.SubscriberID)
@@ -100,6 +100,17 @@ func Decode(r Record) Event {
 	}
 	e.Key = KeyOf(address, f.SubscriptionID, f.Channel)
 	return e
+}
+
+// read decodes one JSON object; it returns what is wrong with it.
+func (f *fields) read(value []byte) (cause string) {
+	if err := json.Unmarshal(value, f); err != nil {
+		return describe(err)
+	}
+	if kind := jsontext.Value(value).Kind(); kind != '{' {
+		return "the value is not a JSON object"
+	}
+	return ""
 }
 
 // KeyOf returns the key of an address as it came.
@@ -198,4 +209,25 @@ func describe(err error) string {
 		return fmt.Sprintf("%s has the wrong type or range", e.JSONPointer.LastToken()) // one of fields: others are skipped
 	}
 	return "not valid JSON"
+}
+
+// LegalBasisPolicy says which inputs must name a legal basis and explain it. HubSpot asks for both where data privacy is
+// switched on, but has been seen to take inputs without them.
+type LegalBasisPolicy string
+
+// The policies.
+const (
+	LegalBasisOff    LegalBasisPolicy = "off"
+	LegalBasisGrants LegalBasisPolicy = "grants"
+	LegalBasisAll    LegalBasisPolicy = "all"
+)
+
+// apply refuses an input that the policy does not allow.
+func (p LegalBasisPolicy) apply(e *Event) {
+	if e.Cause != "" || e.Tombstone() || p == "" || p == LegalBasisOff || p == LegalBasisGrants && e.Class() == Withdrawal {
+		return
+	}
+	if e.Input.LegalBasis == "" || e.Input.LegalBasisExplanation == "" {
+		e.Cause = "legalBasis or legalBasisExplanation is missing, which WORKER_REQUIRE_LEGAL_BASIS asks for"
+	}
 }

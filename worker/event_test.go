@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,53 @@ func TestDecodeTellsEveryMistakeWithoutTheAddress(t *testing.T) {
 		e := Decode(Record{Value: []byte(value)})
 		if !strings.HasPrefix(e.Cause, want) || strings.Contains(e.Cause, "secret") {
 			t.Errorf("%s: %q, want %q", value, e.Cause, want)
+		}
+	}
+}
+
+func TestDecodeUnderstandsCloudEvents(t *testing.T) {
+	const data = `{"subscriberIdString":"a@b.c","subscriptionId":7,"statusState":"UNSUBSCRIBED"}`
+	at := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		value   string
+		headers []Header
+		cause   string
+		at      time.Time
+	}{
+		"binary mode":                 {data, []Header{{"ce_specversion", []byte("1.0")}, {"ce_time", []byte("2026-11-22T20:00:00Z")}}, "", at},
+		"structured, by specversion":  {`{"specversion":"1.0","id":"1","time":"2026-11-22T20:00:00Z","data":` + data + `}`, nil, "", at},
+		"structured, by content type": {`{"specversion":"1.0","data":` + data + `}`, []Header{{"Content-Type", []byte("application/cloudevents+json; charset=UTF-8")}}, "", time.Time{}},
+		"structured, base64":          {`{"specversion":"1.0","data_base64":"` + base64.StdEncoding.EncodeToString([]byte(data)) + `"}`, nil, "", time.Time{}},
+		"occurredAt wins":             {`{"specversion":"1.0","time":"2020-01-01T00:00:00Z","data":` + data[:len(data)-1] + `,"occurredAt":"2026-11-22T20:00:00Z"}}`, nil, "", at},
+		"no envelope":                 {data[:len(data)-1] + `,"data":7,"time":"noon","data_base64":[]}`, nil, "", time.Time{}},
+		"another version":             {`{"specversion":"2.0","data":` + data + `}`, nil, "specversion of the CloudEvent is not 1.0", time.Time{}},
+		"no data":                     {`{"specversion":"1.0"}`, nil, "the CloudEvent has no data", time.Time{}},
+		"data that is no object":      {`{"specversion":"1.0","data":[1]}`, nil, "the value is not a JSON object", time.Time{}},
+		"broken base64":               {`{"specversion":"1.0","data_base64":"?"}`, nil, "data_base64 of the CloudEvent is not base64", time.Time{}},
+		"content type without it":     {data, []Header{{"content-type", []byte("application/cloudevents+json")}}, "specversion of the CloudEvent is not 1.0", time.Time{}},
+	} {
+		e := Decode(Record{Value: []byte(tt.value), Headers: tt.headers})
+		if e.Cause != tt.cause || !e.Occurred.Equal(tt.at) || tt.cause == "" && e.Key.Address != "a@b.c" {
+			t.Errorf("%s: %q at %v, want %q at %v", name, e.Cause, e.Occurred, tt.cause, tt.at)
+		}
+	}
+}
+
+func TestLegalBasisIsAskedForByPolicy(t *testing.T) {
+	with := `{"subscriberIdString":"a@b.c","subscriptionId":7,"statusState":"SUBSCRIBED","legalBasis":"NON_GDPR","legalBasisExplanation":"x"}`
+	without := `{"subscriberIdString":"a@b.c","subscriptionId":7,"statusState":"SUBSCRIBED","legalBasis":"NON_GDPR"}`
+	withdrawal := `{"subscriberIdString":"a@b.c","subscriptionId":7,"statusState":"UNSUBSCRIBED"}`
+	for _, tt := range []struct {
+		policy LegalBasisPolicy
+		value  string
+		ok     bool
+	}{
+		{"", without, true}, {LegalBasisOff, without, true}, {LegalBasisGrants, without, false}, {LegalBasisGrants, with, true},
+		{LegalBasisGrants, withdrawal, true}, {LegalBasisAll, withdrawal, false}, {LegalBasisAll, with, true},
+	} {
+		e := Decode(Record{Value: []byte(tt.value)})
+		if tt.policy.apply(&e); (e.Cause == "") != tt.ok {
+			t.Errorf("%s: %s: %q", tt.policy, tt.value, e.Cause)
 		}
 	}
 }

@@ -15,6 +15,7 @@ type reader struct {
 	pending   []Event // fetched, at or beyond the limit of the last order
 	end       int64
 	orders    chan int64 // how far to read; one at a time, each answered by one chunk
+	policy    LegalBasisPolicy
 	log       *slog.Logger
 	busy      bool // an order is under way
 }
@@ -77,6 +78,7 @@ func (r *reader) readTo(ctx context.Context, limit int64) chunk {
 			r.pending = make([]Event, len(got.Records))
 			for i := range got.Records {
 				r.pending[i] = Decode(got.Records[i])
+				r.policy.apply(&r.pending[i])
 			}
 			break
 		}

@@ -23,7 +23,8 @@ type Config struct {
 	InFlight      int           // requests at once
 	Drain         time.Duration // how long the end of a life waits for requests in flight
 	CommitEvery   time.Duration
-	CommitTimeout time.Duration // a commit without an answer for so long ends the life
+	LegalBasis    LegalBasisPolicy // which inputs must have one
+	CommitTimeout time.Duration    // a commit without an answer for so long ends the life
 	HubSpot       HubSpot
 	DeadLetters   DeadLetters
 	Gate          *Gate
@@ -137,7 +138,7 @@ func begin(ctx context.Context, cfg Config, gen Generation) *life {
 	l.Gate.Begin(now, float64(len(assigned))/float64(max(1, gen.Partitions(), len(assigned))))
 	for _, a := range assigned {
 		intake := l.intake
-		r := &reader{gen: gen, partition: a.Partition, position: a.Start, orders: make(chan int64, 1), log: cfg.Logger}
+		r := &reader{gen: gen, partition: a.Partition, position: a.Start, orders: make(chan int64, 1), policy: cfg.LegalBasis, log: cfg.Logger}
 		l.readers[a.Partition] = r
 		l.tasks.Go(func() { r.run(intake, l.read) })
 	}

@@ -161,6 +161,9 @@ func (s *settings) hubspot(m *mistakes) hubspot.Config {
 		BaseURL: s.HubspotBaseURL, Version: s.HubspotAPIVersion, Tokens: hubspot.StaticToken(token),
 		Timeout: s.HubspotTimeout.Duration, UserAgent: "consent-worker/" + currentVersion(),
 	}
+	if s.HubspotTokenFile != "" {
+		c.Tokens = hubspot.FileToken(s.HubspotTokenFile)
+	}
 	// The client's own check of one value beside a sound one, so that each mistake stands beside its variable.
 	_, err := hubspot.New(hubspot.Config{BaseURL: c.BaseURL, Version: "v4", Tokens: c.Tokens})
 	m.client("HUBSPOT_BASE_URL", err)
@@ -191,7 +194,14 @@ func (s *settings) worker(m *mistakes) worker.Config {
 	m.within("WORKER_WINDOW", s.WorkerWindow, 100, maxWindow)
 	m.within("WORKER_MAX_ATTEMPTS", s.WorkerMaxAttempts, 1, 100)
 	m.positive("WORKER_DRAIN_TIMEOUT", s.WorkerDrainTimeout)
+	policy := worker.LegalBasisPolicy(s.WorkerRequireLegalBasis)
+	switch policy {
+	case worker.LegalBasisOff, worker.LegalBasisGrants, worker.LegalBasisAll:
+	default:
+		m.add("WORKER_REQUIRE_LEGAL_BASIS", "%q is not one of off, grants, all", s.WorkerRequireLegalBasis)
+	}
 	return worker.Config{
+		LegalBasis: policy,
 		Limits: worker.Limits{
 			BatchSize: s.WorkerBatchSize.n, Linger: s.WorkerLinger.Duration, Window: s.WorkerWindow.n, WindowBytes: windowBytes,
 			MaxAttempts: s.WorkerMaxAttempts.n, Afterlife: s.HubspotAfterlife.Duration,

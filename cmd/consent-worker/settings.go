@@ -43,18 +43,19 @@ type settings struct {
 	HubspotBaseURL      string         `group:"hubspot" name:"hubspot-base-url" default:"https://api.hubapi.com" help:"Address of the API; an EU account may need https://api-eu1.hubapi.com."`
 	HubspotAPIVersion   string         `group:"hubspot" name:"hubspot-api-version" default:"v4" help:"v4, 2026-03 or 2026-09."`
 	HubspotToken        hubspot.Secret `group:"hubspot" placeholder:"SECRET" help:"Token of a private app or service key; better in a file."`
-	HubspotTokenFile    string         `group:"hubspot" placeholder:"FILE" help:"File with the token. One of the two is required."`
+	HubspotTokenFile    string         `group:"hubspot" placeholder:"FILE" help:"File with the token; a changed file is taken up at once. One of the two is required."`
 	HubspotTimeout      duration       `group:"hubspot" default:"10s" help:"How long one request may take."`
 	HubspotAfterlife    duration       `group:"hubspot" default:"100s" help:"How long HubSpot may still apply a request after we gave it up."`
 	HubspotRateLimit    number         `group:"hubspot" default:"190" help:"Requests in any rolling interval, of all replicas together."`
 	HubspotRateInterval duration       `group:"hubspot" default:"10s" help:"The interval of that limit."`
 
-	WorkerBatchSize    number   `group:"worker" default:"100" help:"Inputs of one request, at most."`
-	WorkerLinger       duration `group:"worker" default:"500ms" help:"How long an opt-in waits for company; an opt-out waits a tenth of it."`
-	WorkerInFlight     number   `group:"worker" default:"8" help:"Requests at once."`
-	WorkerWindow       number   `group:"worker" default:"20000" help:"Events read past the committed offset, each partition (and 8 MiB)."`
-	WorkerMaxAttempts  number   `group:"worker" default:"5" help:"Answers that do not account for an input, before it is given up."`
-	WorkerDrainTimeout duration `group:"worker" default:"15s" help:"How long a stop or a rebalance waits for requests in flight."`
+	WorkerBatchSize         number   `group:"worker" default:"100" help:"Inputs of one request, at most."`
+	WorkerLinger            duration `group:"worker" default:"500ms" help:"How long an opt-in waits for company; an opt-out waits a tenth of it."`
+	WorkerInFlight          number   `group:"worker" default:"8" help:"Requests at once."`
+	WorkerWindow            number   `group:"worker" default:"20000" help:"Events read past the committed offset, each partition (and 8 MiB)."`
+	WorkerMaxAttempts       number   `group:"worker" default:"5" help:"Answers that do not account for an input, before it is given up."`
+	WorkerRequireLegalBasis string   `group:"worker" default:"off" help:"Which inputs must have legalBasis and legalBasisExplanation: off, grants or all."`
+	WorkerDrainTimeout      duration `group:"worker" default:"15s" help:"How long a stop or a rebalance waits for requests in flight."`
 
 	BreakerFailures number   `group:"breaker" default:"5" help:"Failures in a row that open it."`
 	BreakerOpen     duration `group:"breaker" default:"10s" help:"How long it stays open before one request tries."`
