@@ -202,6 +202,7 @@ func TestSettingsArriveWhereTheyBelong(t *testing.T) {
 		"HUBSPOT_BASE_URL": "http://h:8080", "HUBSPOT_API_VERSION": "2026-09", "HUBSPOT_TOKEN_FILE": file(t, " "+token+"\r\n"), "HUBSPOT_TIMEOUT": "3s",
 		"HUBSPOT_AFTERLIFE": "50s", "HUBSPOT_RATE_LIMIT": "100", "HUBSPOT_RATE_INTERVAL": "5s", "WORKER_BATCH_SIZE": "50", "WORKER_LINGER": "1s",
 		"WORKER_IN_FLIGHT": "4", "WORKER_WINDOW": "1000", "WORKER_MAX_ATTEMPTS": "3", "WORKER_DRAIN_TIMEOUT": "9s", "BREAKER_FAILURES": "7",
+		"WORKER_REQUIRE_LEGAL_BASIS": "grants",
 		"BREAKER_OPEN": "30s", "ADMIN_ADDR": "127.0.0.1:0", "LOG_LEVEL": "Debug", "LOG_FORMAT": "text",
 	}
 	c, err := settle(t, env, "--worker-batch-size=60")
@@ -224,7 +225,7 @@ func TestSettingsArriveWhereTheyBelong(t *testing.T) {
 		gate:    worker.GateConfig{Limit: 100, Interval: 5 * time.Second, Failures: 7, Open: 30 * time.Second},
 		worker: worker.Config{
 			Limits:   worker.Limits{BatchSize: 60, Linger: time.Second, Window: 1000, WindowBytes: 8 << 20, MaxAttempts: 3, Afterlife: 50 * time.Second},
-			InFlight: 4, Drain: 9 * time.Second, CommitEvery: time.Second, CommitTimeout: 5 * time.Second,
+			InFlight: 4, Drain: 9 * time.Second, CommitEvery: time.Second, CommitTimeout: 5 * time.Second, LegalBasis: worker.LegalBasisGrants,
 		},
 		admin: "127.0.0.1:0", level: slog.LevelDebug,
 	}
