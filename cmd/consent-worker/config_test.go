@@ -203,7 +203,7 @@ func TestSettingsArriveWhereTheyBelong(t *testing.T) {
 		"HUBSPOT_AFTERLIFE": "50s", "HUBSPOT_RATE_LIMIT": "100", "HUBSPOT_RATE_INTERVAL": "5s", "WORKER_BATCH_SIZE": "50", "WORKER_LINGER": "1s",
 		"WORKER_IN_FLIGHT": "4", "WORKER_WINDOW": "1000", "WORKER_MAX_ATTEMPTS": "3", "WORKER_DRAIN_TIMEOUT": "9s", "BREAKER_FAILURES": "7",
 		"WORKER_REQUIRE_LEGAL_BASIS": "grants",
-		"BREAKER_OPEN": "30s", "ADMIN_ADDR": "127.0.0.1:0", "LOG_LEVEL": "Debug", "LOG_FORMAT": "text",
+		"BREAKER_OPEN":               "30s", "ADMIN_ADDR": "127.0.0.1:0", "LOG_LEVEL": "Debug", "LOG_FORMAT": "text",
 	}
 	c, err := settle(t, env, "--worker-batch-size=60")
 	if err != nil {
