@@ -116,6 +116,7 @@ func simulate(t *testing.T, seed uint64) {
 		w.cfg.HubSpot, w.cfg.Observer = client, silent{t}
 		w.cfg.Afterlife, w.cfg.Drain, w.cfg.CommitEvery, w.cfg.CommitTimeout = 5*time.Second, 2*time.Second, 200*time.Millisecond, time.Second
 		s := &simulation{world: w, r: r, addresses: 2 + r.IntN(8), poison: r.IntN(2) == 0}
+		s.taint()
 		s.life()
 		for range 30 + r.IntN(40) {
 			s.step()
@@ -146,6 +147,8 @@ type simulation struct {
 	zombies   []*replica
 	addresses int
 	poison    bool
+	faults    []*hubspottest.Injected
+	stormed   bool
 	last      bool // everything is healed
 }
 
@@ -175,10 +178,9 @@ func (s *simulation) step() {
 			unanswered := []hubspottest.Effect{hubspottest.Page(502), hubspottest.Page(504), hubspottest.Page(524), hubspottest.Hang(), hubspottest.Cut(), hubspottest.CutAnswer()}
 			f.Effect, f.Applied, f.Late = unanswered[s.r.IntN(len(unanswered))], false, time.Duration(s.r.IntN(4000))*time.Millisecond
 		}
-		s.sim.Inject(f)
+		s.faults = append(s.faults, s.sim.Inject(f))
 	case n < 12:
-		s.sim.Heal()
-		s.poisonAgain()
+		s.heal()
 	case n < 14: // an orderly end, as of a rebalance
 		s.now.stop()
 		s.join(s.now)
@@ -239,18 +241,31 @@ func poisonous(name string, status hubspot.Status, explanation string) []byte {
 
 func isPoisonous(in hubspot.Input) bool { return in.LegalBasis == hubspot.NonGDPR }
 
-func (s *simulation) poisonAgain() {
+// taint makes HubSpot refuse poisonous inputs, from the beginning and for ever: what it took once it would not refuse later.
+func (s *simulation) taint() {
 	if s.poison {
 		s.sim.Inject(hubspottest.Fault{Effect: hubspottest.Poison(hubspottest.Naming(s.r.IntN(3))), Inputs: isPoisonous})
 	}
+}
+
+func (s *simulation) heal() {
+	for _, f := range s.faults {
+		f.Remove()
+	}
+	s.faults = nil
 }
 
 func (s *simulation) effect() hubspottest.Effect {
 	effects := []hubspottest.Effect{
 		hubspottest.Page(503), hubspottest.Page(504), hubspottest.Page(524), hubspottest.Hang(), hubspottest.Cut(), hubspottest.CutAnswer(),
 		hubspottest.Unauthorized(), hubspottest.TenSecondly(), hubspottest.Locked(), hubspottest.Empty(200), hubspottest.Omit(),
-		hubspottest.Truncate(), hubspottest.Refuse(400, "VALIDATION_ERROR", "no"), hubspottest.UpperCase(), hubspottest.Reversed(), hubspottest.Twice(),
+		hubspottest.Truncate(), hubspottest.UpperCase(), hubspottest.Reversed(), hubspottest.Twice(),
 		hubspottest.OtherStatus("PAUSED"),
+	}
+	if !s.stormed && s.r.IntN(len(effects)) == 0 {
+		// Something that refuses everything, once: one that comes and goes cannot be told from HubSpot's own refusal, twice.
+		s.stormed = true
+		return hubspottest.Refuse(400, "VALIDATION_ERROR", "no")
 	}
 	return effects[s.r.IntN(len(effects))]
 }
@@ -296,8 +311,7 @@ func (s *simulation) end() {
 	s.mu.Lock()
 	s.commitFault, s.buryFault = nil, nil
 	s.mu.Unlock()
-	s.sim.Heal()
-	s.poisonAgain()
+	s.heal()
 	s.now.stop()
 	s.join(s.now)
 	s.last = true
