@@ -277,7 +277,7 @@ func (l *Ledger) Unsettled() int {
 // Report returns what happened since the last call.
 func (l *Ledger) Report() Report {
 	r := l.report
-	l.report = Report{Accepted: r.Accepted[:0:0]}
+	l.report = Report{}
 	return r
 }
 
